@@ -1,0 +1,9 @@
+"""Faces and their ages: reading, auditing, splitting, decoding, caching and batching.
+
+The one door to pictures: Pillow and OpenCV are imported here only.
+"""
+
+from src.data.batches import TrainingBatches, evaluation_slices
+from src.data.dataset import Dataset, Part, prepare
+
+__all__ = ["Dataset", "Part", "TrainingBatches", "evaluation_slices", "prepare"]

@@ -1,0 +1,156 @@
+"""Which rows of a table can be used, and why the others cannot."""
+
+import hashlib
+import math
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from src.config.schema import Conflict
+from src.console import progress
+
+MIN_AGE, MAX_AGE = 0.0, 120.0  # years; the oldest verified person reached 122
+
+FINDING_COLUMNS = ("row", "file_name", "age_text", "reason", "detail", "action")
+"""Columns of an audit: where, what, and whether the row was `dropped` or `kept`."""
+
+
+def audit(
+    table: pd.DataFrame, root: Path, conflicting_duplicates: Conflict
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Judge every row of a raw table by its age, its path and its file's bytes.
+
+    Pixels are judged later, when the pictures that are really needed are decoded.
+
+    Returns:
+        The usable faces: row, file_name, age (years), official_split, digest (SHA-256 of the
+        bytes), ordered by digest so that nothing below depends on the order of files. And the
+        findings, with `FINDING_COLUMNS`, in the table's order: at most one for each row.
+    """
+    records = table.to_dict("records")
+    paths = [root / record["file_name"] for record in records]
+    with ThreadPoolExecutor(max_workers=min(32, 4 * (os.cpu_count() or 1))) as pool:
+        judged = list(progress(pool.map(_judge, records, paths), "reading faces", len(records)))
+    found = pd.DataFrame(judged)
+    bad = found["reason"] != ""
+    faces = found[~bad].sort_values(["digest", "row"], ignore_index=True)
+    conflicting, repeated = _find_duplicates(faces)
+    drops_conflicts = conflicting_duplicates is Conflict.drop
+    findings = pd.concat(
+        [
+            found[bad].assign(action="dropped"),
+            _with_reason(
+                conflicting, "conflicting_duplicate", "dropped" if drops_conflicts else "kept"
+            ),
+            _with_reason(repeated, "duplicate", "kept"),
+        ]
+    )
+    if drops_conflicts:
+        faces = faces.drop(conflicting.index)
+    faces = faces[["row", "file_name", "age", "official_split", "digest"]]
+    return faces.reset_index(drop=True), _in_order(findings)
+
+
+def add_unusable_pictures(
+    findings: pd.DataFrame, faces: pd.DataFrame, problems: dict[str, tuple[str, str]]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Drop the faces whose pictures could not be decoded, and list them.
+
+    Args:
+        findings: The audit so far.
+        faces: Usable faces so far.
+        problems: Reason and detail by digest.
+
+    Returns:
+        The faces left, and all findings.
+    """
+    broken = faces[faces["digest"].isin(list(problems))]
+    if broken.empty:
+        return faces, findings
+    reasons = [problems[digest] for digest in broken["digest"]]
+    new = broken.assign(
+        age_text=broken["age"].map("{:g}".format),
+        reason=[reason for reason, _ in reasons],
+        detail=[detail for _, detail in reasons],
+        action="dropped",
+    )
+    older = findings[~findings["row"].isin(broken["row"])]
+    return faces.drop(broken.index).reset_index(drop=True), _in_order(pd.concat([older, new]))
+
+
+def summarise(findings: pd.DataFrame) -> list[str]:
+    """One line for each reason, most frequent first: `12 dropped: missing_file (row 3, …)`."""
+    groups = findings.groupby(["reason", "action"], sort=False)
+    lines = []
+    for (reason, action), group in sorted(groups, key=lambda item: -len(item[1])):
+        rows = ", ".join(str(row) for row in group["row"].head(3))
+        more = ", …" if len(group) > 3 else ""
+        lines.append(f"{len(group)} {action}: {reason} (row {rows}{more})")
+    return lines
+
+
+def _judge(record: dict[str, Any], path: Path) -> dict[str, Any]:
+    age, reason, detail = _parse_age(record["age_text"])
+    digest = ""
+    if record["malformed"]:
+        reason, detail = "malformed_row", record["malformed"]
+    elif not _is_inside(record["file_name"]):
+        reason, detail = "outside_root", record["file_name"]
+    elif not reason:
+        digest, reason, detail = _hash_file(path)
+    return record | {"age": age, "digest": digest, "reason": reason, "detail": detail}
+
+
+def _parse_age(text: str) -> tuple[float, str, str]:
+    word = text.strip()
+    if word.lower() in ("", "na", "n/a", "nan", "none", "null"):
+        return math.nan, "age_missing", ""
+    try:
+        age = float(word)
+    except ValueError:
+        return math.nan, "age_not_a_number", repr(text)
+    if not MIN_AGE <= age <= MAX_AGE:
+        return age, "age_out_of_range", f"{word} is outside {MIN_AGE:g}–{MAX_AGE:g} years"
+    return age, "", ""
+
+
+def _is_inside(file_name: str) -> bool:
+    path = PurePosixPath(os.path.normpath(file_name))
+    return not path.is_absolute() and ".." not in path.parts and "\0" not in file_name
+
+
+def _hash_file(path: Path) -> tuple[str, str, str]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return "", "missing_file", ""
+    except OSError as error:
+        return "", "unreadable", error.strerror or type(error).__name__
+    if not content:
+        return "", "empty_file", "0 bytes"
+    return hashlib.sha256(content).hexdigest(), "", ""
+
+
+def _find_duplicates(faces: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Faces that share their bytes: those whose ages disagree, and those whose ages agree."""
+    repeated = faces[faces.duplicated("digest", keep=False)]
+    num_ages = repeated.groupby("digest")["age"].transform("nunique")
+    return repeated[num_ages > 1], repeated[num_ages == 1]
+
+
+def _with_reason(faces: pd.DataFrame, reason: str, action: str) -> pd.DataFrame:
+    twins = faces.groupby("digest")["row"].transform(_join_rows) if len(faces) else ""
+    return faces.assign(reason=reason, detail=twins, action=action)
+
+
+def _join_rows(rows: Iterable[int]) -> str:
+    return "rows " + ", ".join(str(row) for row in sorted(rows))
+
+
+def _in_order(findings: pd.DataFrame) -> pd.DataFrame:
+    columns = list(FINDING_COLUMNS)
+    return findings[columns].sort_values("row", ignore_index=True)

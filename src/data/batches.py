@@ -1,0 +1,48 @@
+"""Faces in the order and form in which a model eats them."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from src.config.schema import AugmentationConfig
+from src.data.augmentation import augment
+from src.data.dataset import Part
+
+
+class TrainingBatches:
+    """Shuffled, augmented batches; any batch of any epoch can be had by its number.
+
+    Order and augmentation follow from (seed, epoch, batch) alone, so a trial that goes on after
+    an interruption sees exactly what it would have seen.
+    """
+
+    def __init__(
+        self, part: Part, batch_size: int, augmentation: AugmentationConfig, seed: int
+    ) -> None:
+        self._part = part
+        self._batch_size = batch_size
+        self._augmentation = augmentation
+        self._seed = seed
+
+    def __len__(self) -> int:
+        """Batches an epoch; the last one may be smaller."""
+        return -(-len(self._part) // self._batch_size)
+
+    def batch(self, epoch: int, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Pictures, uint8 `(b, size, size, 3)`, and ages, float32 `(b, 1)` in years.
+
+        Args:
+            epoch: From 0.
+            number: Batch within the epoch, from 0.
+        """
+        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._part))
+        chosen = order[number * self._batch_size : (number + 1) * self._batch_size]
+        rng = np.random.default_rng([self._seed, epoch, number])
+        images = augment(self._part.images(chosen), self._augmentation, rng)
+        return images, self._part.ages[chosen, None]
+
+
+def evaluation_slices(part: Part, batch_size: int) -> Iterator[np.ndarray]:
+    """The pictures of a part in order, unchanged, `batch_size` at a time."""
+    for start in range(0, len(part), batch_size):
+        yield part.images(np.arange(start, min(start + batch_size, len(part))))

@@ -1,0 +1,126 @@
+"""Decoded pictures in one memory-mapped uint8 array, built once and shared by all processes."""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from src.config.schema import Decoder
+from src.console import progress
+from src.data.decoding import UnusablePictureError, decode
+
+_RECIPE = 1  # raise it when decode() gives other pixels for the same file
+_CHUNK = 256  # pictures decoded ahead of the writer
+
+
+@dataclass(frozen=True)
+class DecodedPictures:
+    """Pixels, and where each picture is.
+
+    Attributes:
+        images: uint8 memory map of shape `(n, size, size, 3)`, read-only.
+        index: Position in `images` by digest, usable pictures only.
+        problems: Reason and detail by digest, for pictures that could not be decoded.
+    """
+
+    images: np.ndarray
+    index: dict[str, int]
+    problems: dict[str, tuple[str, str]]
+
+
+def open_or_build(
+    files: dict[str, Path], decoder: Decoder, size: int, max_pixels: int, folder: Path
+) -> DecodedPictures:
+    """Open the cache of these pictures, building it first where it is missing.
+
+    The key covers the files' content, the decoder and the size, so a changed picture is a new
+    cache. Processes that need the same cache at once wait for one of them to build it. The
+    array gets its name only when it is complete: a killed build leaves no cache.
+
+    Args:
+        files: A path for each digest; every picture once.
+        decoder: See `decode`.
+        size: Edge of the decoded pictures, px.
+        max_pixels: See `decode`.
+        folder: Where caches lie.
+
+    Raises:
+        RuntimeError: If the array cannot be written, as on a full disk.
+    """
+    digests = sorted(files)
+    recipe = f"{_RECIPE} {decoder} {size} {max_pixels} " + " ".join(digests)
+    path = folder / f"{hashlib.sha256(recipe.encode()).hexdigest()[:16]}.npy"
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(folder)
+    with FileLock(path.with_suffix(".lock")):
+        if not path.is_file():
+            try:
+                _build(path, [files[digest] for digest in digests], decoder, size, max_pixels)
+            except OSError as error:
+                num_bytes = len(files) * size * size * 3
+                raise RuntimeError(
+                    f"The picture cache cannot be written: {error.strerror or error}. "
+                    f"Received: data.cache_dir={folder.parent} ({num_bytes / 1e6:.0f} MB needed). "
+                    "Fix: free some space, or data.cache_dir=<another folder>"
+                ) from error
+        images = np.load(path, mmap_mode="r")
+        found = json.loads(path.with_suffix(".json").read_text())
+    problems = {digests[int(place)]: (reason, why) for place, (reason, why) in found.items()}
+    index = {digest: place for place, digest in enumerate(digests) if digest not in problems}
+    return DecodedPictures(images, index, problems)
+
+
+def _build(path: Path, files: Sequence[Path], decoder: Decoder, size: int, limit: int) -> None:
+    """Write the pixels, then what was wrong, then give the pixels their name."""
+    problems: dict[int, tuple[str, str]] = {}
+
+    def pixels(place: int, file: Path) -> np.ndarray:
+        try:
+            return decode(file.read_bytes(), decoder, size, limit)
+        except UnusablePictureError as error:
+            problems[place] = (error.reason, error.detail)
+            return np.zeros((size, size, 3), np.uint8)
+
+    unfinished = path.with_suffix(".npy.unfinished")
+    try:
+        with unfinished.open("wb") as array:
+            header = {
+                "descr": "|u1",
+                "fortran_order": False,
+                "shape": (len(files), size, size, 3),
+            }
+            np.lib.format.write_array_header_2_0(array, header)
+            decoded = _in_parallel(pixels, files)
+            for image in progress(decoded, "decoding faces", len(files)):
+                array.write(image.tobytes())
+            array.flush()
+            os.fsync(array.fileno())
+        path.with_suffix(".json").write_text(json.dumps(problems))
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _in_parallel(
+    work: Callable[[int, Path], np.ndarray], files: Sequence[Path]
+) -> Iterator[np.ndarray]:
+    """Results in order, a bounded number ahead; Pillow and OpenCV release Python's lock."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(files), _CHUNK):
+            chunk = files[start : start + _CHUNK]
+            yield from pool.map(work, range(start, start + len(chunk)), chunk)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Delete what killed builds left: an unfinished array whose lock nobody holds."""
+    for unfinished in folder.glob("*.npy.unfinished"):
+        lock = FileLock(folder / unfinished.name.replace(".npy.unfinished", ".lock"), timeout=0)
+        with contextlib.suppress(Timeout), lock:
+            unfinished.unlink(missing_ok=True)

@@ -1,0 +1,147 @@
+"""A data set that is ready to train on: audited, split, decoded."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from src.config.schema import DataConfig, Layout
+from src.console import stderr
+from src.data import audit, cache, sample
+from src.data.splits import assign_splits
+from src.data.table import read_table
+
+
+@dataclass(frozen=True)
+class Part:
+    """The faces of one part of the split, or a selection of them.
+
+    Attributes:
+        faces: One row for each face: row, file_name, age, digest, split, image_index.
+        ages: float32 of shape `(n,)`, years.
+        pixels: The whole cache, uint8 of shape `(m, size, size, 3)`.
+    """
+
+    faces: pd.DataFrame
+    ages: np.ndarray
+    pixels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def images(self, places: np.ndarray) -> np.ndarray:
+        """Copies of the pictures at these places of the part, uint8 `(k, size, size, 3)`."""
+        return self.pixels[self.faces["image_index"].to_numpy()[places]]
+
+    def subset(self, count: int, seed: int) -> "Part":
+        """At most `count` faces, drawn at random by `seed`, in their order here."""
+        if count >= len(self):
+            return self
+        chosen = np.random.default_rng(seed).choice(len(self), count, replace=False)
+        chosen.sort()
+        return Part(self.faces.iloc[chosen].reset_index(drop=True), self.ages[chosen], self.pixels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Usable faces, their pixels, and the account of the others.
+
+    Attributes:
+        faces: As in `Part`, all parts, ordered by digest.
+        pixels: As in `Part`.
+        findings: Every row that was dropped or is remarkable (see `audit.FINDING_COLUMNS`).
+        num_rows: Rows that the layout listed.
+        root: Folder that the file names are relative to.
+    """
+
+    faces: pd.DataFrame
+    pixels: np.ndarray
+    findings: pd.DataFrame
+    num_rows: int
+    root: Path
+
+    def part(self, name: str) -> Part:
+        """The faces of `train`, `val` or `test`."""
+        faces = self.faces[self.faces["split"] == name].reset_index(drop=True)
+        return Part(faces, faces["age"].to_numpy(np.float32), self.pixels)
+
+    @property
+    def digest(self) -> str:
+        """First 12 hexadecimal digits of the SHA-256 of all contents, ages and parts.
+
+        Independent of names, paths and order: equal digests mean the same faces in the same
+        parts, so errors can be compared face by face.
+        """
+        lines = sorted(
+            f"{face.digest} {face.age:g} {face.split}" for face in self.faces.itertuples()
+        )
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def prepare(data: DataConfig) -> Dataset:
+    """Read, audit, split, limit and decode, as the configuration says.
+
+    Raises:
+        FileNotFoundError: If the table or the folder is missing.
+        ValueError: If too many rows are unusable, or a part of the split is empty.
+        RuntimeError: If the cache cannot be written.
+    """
+    cache_dir = Path(data.cache_dir)
+    if data.layout is Layout.sample:
+        root = sample.draw_data_set(data.num_images, cache_dir / "sample")
+    else:
+        root = Path(data.root or "")
+    table = read_table(data, root)
+    faces, findings = audit.audit(table, root, data.conflicting_duplicates)
+    _stop_if_too_bad(len(table), findings, data)
+    faces["split"] = assign_splits(faces, data.split)
+    if data.limit is not None:
+        faces = _draw_stratified(faces, data.limit, data.split.seed)
+
+    files = {digest: root / name for digest, name in zip(faces["digest"], faces["file_name"],
+                                                         strict=True)}  # fmt: skip
+    decoded = cache.open_or_build(
+        files, data.decoder, data.image_size, data.max_pixels, cache_dir / "pictures"
+    )
+    num_rows = len(table) if data.limit is None else len(faces)
+    faces, findings = audit.add_unusable_pictures(findings, faces, decoded.problems)
+    _stop_if_too_bad(num_rows, findings, data)
+    faces["image_index"] = faces["digest"].map(decoded.index)
+    dataset = Dataset(faces, decoded.images, findings, len(table), root)
+    _report(dataset)
+    return dataset
+
+
+def _draw_stratified(faces: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
+    """About `limit` faces, evenly spaced through each part's ages, twins together."""
+    if limit >= len(faces):
+        return faces
+    order = faces.sample(frac=1, random_state=seed).sort_values(["split", "age"], kind="stable")
+    places = (np.arange(limit) + 0.5) / limit * len(faces)
+    return faces.loc[sorted(order.index[places.astype(int)])].reset_index(drop=True)
+
+
+def _stop_if_too_bad(num_rows: int, findings: pd.DataFrame, data: DataConfig) -> None:
+    num_bad = int((findings["action"] == "dropped").sum())
+    if num_bad <= data.max_bad_fraction * num_rows:
+        return
+    path = Path(data.cache_dir) / "audit.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    findings.to_csv(path, index=False)
+    reasons = "".join(f"\n  {line}" for line in audit.summarise(findings))
+    raise ValueError(
+        f"{num_bad} of {num_rows} rows cannot be used, more than data.max_bad_fraction allows:"
+        f"{reasons}\n  every row is listed in {path}\n"
+        f"Received: data.max_bad_fraction={data.max_bad_fraction:g}. "
+        f"Fix: mend the rows, or data.max_bad_fraction={min(1, num_bad / num_rows + 0.01):.2f}"
+    )
+
+
+def _report(dataset: Dataset) -> None:
+    sizes = dataset.faces["split"].value_counts()
+    parts = ", ".join(f"{sizes[name]} {name}" for name in ("train", "val", "test") if name in sizes)
+    stderr.print(f"{len(dataset.faces)} faces of {dataset.num_rows} rows: {parts}")
+    for line in audit.summarise(dataset.findings):
+        stderr.print(f"  {line}")

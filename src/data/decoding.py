@@ -1,0 +1,128 @@
+"""One picture file in, one upright, square RGB array out."""
+
+import io
+import warnings
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from src.config.schema import Decoder
+
+Image.MAX_IMAGE_PIXELS = None  # `max_pixels` is checked below, for every decoder alike
+
+_EXIF_ORIENTATION = 0x0112
+_UPRIGHT = (0, 1)
+
+
+class UnusablePictureError(ValueError):
+    """A picture that cannot become a face; `reason` is one of the audit's words."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+def decode(content: bytes, decoder: Decoder, size: int, max_pixels: int) -> np.ndarray:
+    """Decode, turn upright, convert to RGB and shrink to a square, without aliasing.
+
+    OpenCV and TensorFlow get what they decode like everyone else: whole 8-bit RGB or gray JPEG
+    and PNG files that lie upright. Palettes, alpha, CMYK, 16 bits, EXIF rotation and files that
+    look cut off go to Pillow, whichever decoder is chosen.
+
+    Args:
+        content: The file's bytes.
+        decoder: Library that decodes the ordinary cases.
+        size: Edge of the result, px. The picture is squeezed to a square, as in the seed study.
+        max_pixels: Width times height above which a picture is refused undecoded.
+
+    Returns:
+        uint8 array of shape `(size, size, 3)`.
+
+    Raises:
+        UnusablePictureError: With the reason not_an_image, too_large or unreadable.
+    """
+    with _open(content) as picture:
+        width, height = picture.size
+        if width * height > max_pixels:
+            raise UnusablePictureError("too_large", f"{width} x {height} px")
+        ordinary = (
+            picture.format in ("JPEG", "PNG")
+            and picture.mode in ("RGB", "L")
+            and "transparency" not in picture.info
+            and picture.getexif().get(_EXIF_ORIENTATION, 1) in _UPRIGHT
+            and _is_whole(content)
+        )
+        if decoder is Decoder.pillow or not ordinary:
+            return _decode_with_pillow(picture, size)
+    return (_decode_with_opencv if decoder is Decoder.opencv else _decode_with_tensorflow)(
+        content, size
+    )
+
+
+def _open(content: bytes) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is wrong is said by the audit
+            return Image.open(io.BytesIO(content))
+    except UnidentifiedImageError as error:
+        raise UnusablePictureError("not_an_image", f"begins with {content[:8]!r}") from error
+    except Exception as error:  # Pillow's parsers raise nearly anything on hostile bytes
+        raise UnusablePictureError("unreadable", _describe(error)) from error
+
+
+def _is_whole(content: bytes) -> bool:
+    tail = content.rstrip(b"\0")[-12:]
+    return tail.endswith(b"\xff\xd9") or b"IEND" in tail
+
+
+def _decode_with_pillow(picture: Image.Image, size: int) -> np.ndarray:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            picture.draft("RGB", (2 * size, 2 * size))  # JPEG: decode no more than is needed
+            upright = ImageOps.exif_transpose(picture)
+            rgb = _to_rgb(upright)
+            return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR))
+    except Exception as error:  # Pillow's parsers raise nearly anything on hostile bytes
+        raise UnusablePictureError("unreadable", _describe(error)) from error
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith(("I", "F")):  # 16-bit gray, in one of Pillow's several forms
+        values = np.asarray(picture, dtype=np.float64)
+        brightest = 65535.0 if values.max() > 255 else 255.0
+        gray = np.clip(values / brightest * 255, 0, 255).round().astype(np.uint8)
+        return Image.fromarray(gray).convert("RGB")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _decode_with_opencv(content: bytes, size: int) -> np.ndarray:
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if pixels is None:
+        raise UnusablePictureError("unreadable", "OpenCV cannot decode it")
+    shrinks = min(pixels.shape[:2]) > size
+    return cv2.resize(
+        pixels, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
+
+
+def _decode_with_tensorflow(content: bytes, size: int) -> np.ndarray:
+    import tensorflow as tf
+
+    try:
+        pixels = tf.io.decode_image(content, channels=3, expand_animations=False)
+    except tf.errors.InvalidArgumentError as error:
+        raise UnusablePictureError("unreadable", _describe(error)) from error
+    small = tf.image.resize(pixels, (size, size), method="bilinear", antialias=True)
+    return np.asarray(tf.cast(tf.clip_by_value(tf.round(small), 0, 255), tf.uint8))
+
+
+def _describe(error: Exception) -> str:
+    text = str(error).splitlines()
+    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__

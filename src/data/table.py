@@ -1,0 +1,128 @@
+"""The raw table of a data set: one row for each face that a layout lists, nothing judged yet."""
+
+import csv
+import re
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from src.config.schema import ColumnsConfig, DataConfig, Layout
+
+COLUMNS = ("row", "file_name", "age_text", "official_split", "malformed")
+"""Columns of a raw table.
+
+row: 1-based position in the layout's own listing. file_name: path relative to the root.
+age_text: the age as written. official_split: train, val, test or empty. malformed: why the row
+could not be read, or empty.
+"""
+
+_SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+_APPA_REAL_PARTS = ("train", "valid", "test")
+_UTKFACE_AGE = re.compile(r"(\d+)_")
+
+
+def read_table(data: DataConfig, root: Path) -> pd.DataFrame:
+    """List every face of the data set below `root`, with the columns `COLUMNS`.
+
+    Raises:
+        FileNotFoundError: If the layout's table or folder is missing.
+        ValueError: If the table lacks a column, or holds no row.
+    """
+    match data.layout:
+        case Layout.utkface:
+            rows = _list_utkface(root)
+        case Layout.appa_real:
+            rows = [row for part in _APPA_REAL_PARTS for row in _list_appa_real(root, part)]
+        case Layout.labels_csv | Layout.sample:
+            rows = _list_labels(root / data.labels_file, data.image_dir, data.columns)
+    if not rows:
+        raise ValueError(
+            f"The data set has no rows. Received: data.root={root} (data={data.layout}). "
+            "Fix: point data.root at the folder that holds the faces"
+        )
+    table = pd.DataFrame(rows, columns=COLUMNS[1:])
+    table.insert(0, "row", range(1, len(table) + 1))
+    return table
+
+
+def _list_labels(path: Path, image_dir: str, columns: ColumnsConfig) -> list[tuple[str, ...]]:
+    header, records = _read_csv(path)
+    names = {"file_name": columns.file_name, "age": columns.age, "split": columns.split}
+    for key, name in names.items():
+        if name is not None and name not in header:
+            raise ValueError(
+                f"{path} has no such column; it has: {', '.join(header)}. "
+                f"Received: data.columns.{key}={name}. Fix: data.columns.{key}=<one of these>"
+            )
+    return [
+        (
+            (PurePosixPath(image_dir) / record[columns.file_name]).as_posix(),
+            record[columns.age],
+            _split_name(record[columns.split]) if columns.split else "",
+            record[""],
+        )
+        for record in records
+    ]
+
+
+def _list_appa_real(root: Path, part: str) -> list[tuple[str, ...]]:
+    path = root / f"gt_avg_{part}.csv"
+    header, records = _read_csv(path)
+    for name in ("file_name", "real_age"):
+        if name not in header:
+            raise ValueError(
+                f"{path} is not an APPA-REAL table: it lacks the column {name}. "
+                f"Received: columns {', '.join(header)}. Fix: data=labels_csv for other tables"
+            )
+    split = _SPLIT_NAMES[part]
+    return [
+        (f"{part}/{record['file_name']}_face.jpg", record["real_age"], split, record[""])
+        for record in records
+    ]
+
+
+def _list_utkface(root: Path) -> list[tuple[str, ...]]:
+    """The age is what stands before the first `_`; the other fields may be malformed."""
+    files = sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    rows = []
+    for file in files:
+        if any(part.startswith(".") for part in file.parts):
+            continue
+        match = _UTKFACE_AGE.match(file.name)
+        malformed = "" if match else "the file name does not begin with an age and `_`"
+        rows.append((file.as_posix(), match[1] if match else "", "", malformed))
+    return rows
+
+
+def _read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """All records as text; the key "" says what is wrong with a record's shape, or is empty."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"The table of ages is missing. Received: {path}. Fix: data.root=<its folder>, "
+            "data.labels_file=<its name>, or another data=<layout>"
+        )
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        lines = csv.reader(file)
+        header = next(lines, [])
+        records = []
+        for line in lines:
+            if not line:
+                continue
+            record = dict.fromkeys(header, "") | dict(zip(header, line, strict=False))
+            wrong = len(line) != len(header)
+            record[""] = f"{len(line)} fields instead of {len(header)}" if wrong else ""
+            records.append(record)
+    return header, records
+
+
+def _split_name(text: str) -> str:
+    """The project's word for a split; an unknown word is kept, for the error message."""
+    word = text.strip().lower()
+    return _SPLIT_NAMES.get(word, word)
