@@ -1,0 +1,98 @@
+"""ResNet50 without its top: its weights, and what of it learns."""
+
+import zipfile
+from pathlib import Path
+
+import keras
+
+NAME = "resnet50"
+_IMAGENET_FILE = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
+_IMAGENET_URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet"
+
+
+def build_backbone(image_size: int, weights: str | None) -> keras.Model:
+    """ResNet50 without its top.
+
+    Args:
+        image_size: Edge of the pictures, px, >= 32.
+        weights: `imagenet`; or a file: weights that Keras saved of a ResNet50 without top
+            (`.h5`), or a whole regressor that a trial saved (`.keras`); or None for random.
+
+    Raises:
+        FileNotFoundError: If ImageNet's weights are not on disk and cannot be fetched.
+        ValueError: If the file holds no weights that fit.
+    """
+    backbone = keras.applications.ResNet50(
+        include_top=False, weights=None, input_shape=(image_size, image_size, 3), name=NAME
+    )
+    if weights is None:
+        return backbone
+    path = _imagenet_weights() if weights == "imagenet" else Path(weights)
+    try:
+        if path.suffix == ".keras":
+            regressor = keras.models.load_model(path, compile=False)
+            backbone.set_weights(regressor.get_layer(NAME).get_weights())
+        else:
+            backbone.load_weights(path)
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise ValueError(
+            f"The file holds no weights of a ResNet50 without top: {reason}. "
+            f"Received: model.weights={weights}. Fix: model.weights=<another file>, or null"
+        ) from error
+    return backbone
+
+
+def freeze(backbone: keras.Model, until: str, freeze_batch_norm: bool) -> None:
+    """Stop layers from learning.
+
+    Args:
+        backbone: ResNet50; changed in place.
+        until: `none`, `backbone` for all of it, or the name of the last block to freeze, such
+            as `conv4_block6`, or of a whole stage, such as `conv4`.
+        freeze_batch_norm: Freeze batch norm everywhere, statistics included. Keras runs a frozen
+            batch norm in inference mode. In frozen blocks it is frozen in any case.
+
+    Raises:
+        ValueError: If no layer belongs to that block.
+    """
+    if until == "backbone":
+        backbone.trainable = False
+        return
+    layers = backbone.layers
+    if until != "none":
+        inside = [i for i, layer in enumerate(layers) if layer.name.startswith(f"{until}_")]
+        if not inside:
+            blocks = sorted(
+                {"_".join(layer.name.split("_")[:2]) for layer in layers if "block" in layer.name}
+            )
+            raise ValueError(
+                f"ResNet50 has no block of that name. Received: model.freeze={until}. "
+                f"Fix: model.freeze=<one of {', '.join(blocks)}>, none or backbone"
+            )
+        for layer in layers[: max(inside) + 1]:
+            layer.trainable = False
+    if freeze_batch_norm:
+        for layer in layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+
+
+def _imagenet_weights() -> Path:
+    """The file in Keras's own cache, fetched and checked by Keras where it is missing."""
+    folder = Path(keras.config.keras_home()) / "models"
+    url = f"{_IMAGENET_URL}/{_IMAGENET_FILE}"
+    try:
+        file = keras.utils.get_file(
+            _IMAGENET_FILE,
+            url,
+            cache_subdir="models",
+            file_hash="4d473c1dd8becc155b73f8504c6f6626",  # as keras.applications checks it
+        )
+    except Exception as error:  # Keras raises a bare Exception when the network fails
+        raise FileNotFoundError(
+            f"ImageNet's weights are not on this machine and cannot be fetched ({error}). "
+            "Received: model.weights=imagenet. Fix: model.weights=null to start from random "
+            f"weights, or put the file from {url} into {folder}"
+        ) from error
+    return Path(file)

@@ -1,0 +1,23 @@
+"""Process-wide settings of Keras and its backend; the one place that names TensorFlow."""
+
+import keras
+
+from src.config.schema import Precision
+
+
+def set_up(seed: int, precision: Precision, deterministic: bool) -> None:
+    """Seed everything, choose the dtype policy, and forget earlier models.
+
+    Args:
+        seed: Seeds Python, NumPy and the backend; 0 is a seed.
+        precision: Keras's dtype policy.
+        deterministic: Forbid operations whose result may depend on timing.
+    """
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(str(precision))
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if deterministic:
+            tf.config.experimental.enable_op_determinism()

@@ -1,0 +1,27 @@
+"""How sure a number is."""
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+
+
+def mean_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+    """Normal-theory confidence interval of a mean: mean ± z · s/√n.
+
+    For the absolute errors of 1,897 faces with MAE 6.29 it gives about ±0.24 years. Under some
+    30 values it is too narrow.
+
+    Args:
+        values: Shape `(n,)`.
+        confidence: Coverage, in (0, 1).
+
+    Returns:
+        Lower and upper end; both NaN for fewer than two values.
+    """
+    if len(values) < 2:
+        return math.nan, math.nan
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    half = z * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    mean = float(np.mean(values))
+    return mean - half, mean + half

@@ -1,0 +1,55 @@
+"""What a trial ran with: code, packages, machine."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+
+import psutil
+
+
+def version(package: str) -> str:
+    """The installed version of a package."""
+    return importlib.metadata.version(package)
+
+
+def packages() -> str:
+    """Every installed package, one `name==version` a line."""
+    pins = {
+        f"{package.metadata['Name']}=={package.version}"
+        for package in importlib.metadata.distributions()
+    }
+    return "\n".join(sorted(pins, key=str.lower)) + "\n"
+
+
+def git_commit() -> str:
+    """The checked-out commit; empty outside git."""
+    return _git("rev-parse", "HEAD").strip()
+
+
+def git_diff() -> str:
+    """What differs from that commit in tracked files; empty where nothing does."""
+    return _git("diff", "HEAD")
+
+
+def machine() -> dict[str, str | int | float]:
+    """Processor, cores, memory and Python of this machine."""
+    return {
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cpu_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1,
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "python": platform.python_version(),
+    }  # fmt: skip
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", *arguments],  # noqa: S607
+            capture_output=True, text=True, timeout=30, check=True, errors="replace",
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout

@@ -1,0 +1,121 @@
+"""The tracking store: made once, kept movable, and told the truth about dead runs."""
+
+import math
+import socket
+import sqlite3
+from pathlib import Path
+
+import mlflow
+import psutil
+from filelock import FileLock
+from mlflow.entities import Run as MlflowRun
+from mlflow.entities import RunStatus, ViewType
+from mlflow.tracking import MlflowClient
+
+DATABASE = Path("mlflow.db")
+ARTIFACTS = Path("mlruns/artifacts")
+_LOCK = Path("mlruns/.store.lock")
+
+
+def open_store(experiment: str) -> str:
+    """The id of the experiment, which is created with its store where they are missing.
+
+    Without `MLFLOW_TRACKING_URI` the store is `mlflow.db` in the working directory, which is
+    where a bare `mlflow ui` looks. Processes that start together wait for one to create it.
+    Artifact locations are kept relative, so the project's folder can be moved.
+    """
+    _LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(_LOCK):
+        client = MlflowClient()
+        found = client.get_experiment_by_name(experiment)
+        if found is not None and found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        if found is not None:
+            return str(found.experiment_id)
+        if not _is_local():
+            return str(client.create_experiment(experiment))
+        created = client.create_experiment(experiment, str(ARTIFACTS.resolve()))
+        _make_relative(created)
+    return str(created)
+
+
+def process_tags() -> dict[str, str]:
+    """Which process a run belongs to: host, process id and its start time."""
+    process = psutil.Process()
+    return {
+        "process.host": socket.gethostname(),
+        "process.id": str(process.pid),
+        "process.started": f"{process.create_time():.2f}",
+    }
+
+
+def mend_stale_runs(experiment_id: str) -> list[str]:
+    """Mark runs whose process died without a word as KILLED, at their last metric's time.
+
+    Only processes of this host can be judged.
+
+    Returns:
+        Ids of the mended runs.
+    """
+    client = MlflowClient()
+    running = client.search_runs(
+        [experiment_id],
+        f"attributes.status = 'RUNNING' and tags.`process.host` = '{socket.gethostname()}'",
+    )
+    stale = [run for run in running if not _is_alive(run.data.tags)]
+    for run in stale:
+        client.set_tag(run.info.run_id, "state", "FAILED")
+        client.set_terminated(run.info.run_id, "KILLED", end_time=_last_sign_of_life(run))
+    return [run.info.run_id for run in stale]
+
+
+def best_val_mae(experiment_id: str, study: str, data_digest: str) -> float:
+    """Lowest `best/val_mae` (years) of a study's finished trials on the same split.
+
+    Infinite where there is none.
+    """
+    runs = MlflowClient().search_runs(
+        [experiment_id],
+        f"tags.study = '{study}' and tags.data_digest = '{data_digest}' "
+        f"and attributes.status = '{RunStatus.to_string(RunStatus.FINISHED)}'",
+        run_view_type=ViewType.ACTIVE_ONLY,
+        order_by=["metrics.`best/val_mae` ASC"],
+        max_results=1,
+    )
+    return runs[0].data.metrics.get("best/val_mae", math.inf) if runs else math.inf
+
+
+def _is_local() -> bool:
+    uri = mlflow.get_tracking_uri()
+    return uri.startswith("sqlite:///") and Path(uri.removeprefix("sqlite:///")).resolve() == (
+        DATABASE.resolve()
+    )
+
+
+def _make_relative(experiment_id: str) -> None:
+    """MLflow makes locations absolute when it creates an experiment, and offers no way back."""
+    with sqlite3.connect(DATABASE, timeout=30) as connection:
+        connection.execute(
+            "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?",
+            (ARTIFACTS.as_posix(), int(experiment_id)),
+        )
+    connection.close()
+
+
+def _is_alive(tags: dict[str, str]) -> bool:
+    try:
+        process = psutil.Process(int(tags["process.id"]))
+        return abs(process.create_time() - float(tags["process.started"])) < 1
+    except (psutil.NoSuchProcess, KeyError, ValueError):
+        return False
+
+
+def _last_sign_of_life(run: MlflowRun) -> int:
+    """Milliseconds since 1970 of the last metric, or of the start."""
+    client = MlflowClient()
+    times = [
+        metric.timestamp
+        for key in ("mae/val", "mae/train")
+        for metric in client.get_metric_history(run.info.run_id, key)
+    ]
+    return int(max([run.info.start_time, *times]))

@@ -1,0 +1,143 @@
+"""The state of an unfinished trial on disk, from which it goes on after any interruption."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import keras
+import numpy as np
+from filelock import FileLock, Timeout
+
+from src.console import stderr
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a trial has done so far.
+
+    Attributes:
+        run_id: Its run in MLflow.
+        history: One record for each finished epoch: metric names to values, and `epoch` from 1.
+        best_epoch: Epoch with the lowest validation MAE, from 1; 0 before the first.
+    """
+
+    run_id: str
+    history: list[dict[str, float]]
+    best_epoch: int
+
+
+class Checkpoint:
+    """Last finished epoch and best epoch of one trial, in a folder of its own.
+
+    Each file appears under its name only when it is whole and on disk. The best epoch's file is
+    written first and carries its number, so that at every instant the last epoch's file finds
+    the best one that belongs to it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def save(self, regressor: keras.Model, progress: Progress) -> None:
+        """Write the state after a finished epoch.
+
+        Raises:
+            RuntimeError: If it cannot be written, as on a full disk; the older state stays.
+        """
+        try:
+            if progress.best_epoch == len(progress.history):
+                self._write(f"best-{progress.best_epoch}", _values(regressor.weights), {})
+            variables = [*regressor.variables, *regressor.optimizer.variables]
+            self._write("last", _values(variables), asdict(progress))
+            for file in self._folder.glob("best-*.npz"):
+                if file.stem != f"best-{progress.best_epoch}":
+                    file.unlink()
+        except OSError as error:
+            raise RuntimeError(
+                f"The trial's state cannot be written: {error.strerror or error}. "
+                f"Received: {self._folder}. Fix: free some space (400 MB a trial) and start the "
+                "same command again; it goes on from the last state"
+            ) from error
+
+    def progress(self) -> Progress | None:
+        """What had been done before; None where there is nothing, or nothing readable."""
+        try:
+            with np.load(self._folder / "last.npz", allow_pickle=False) as file:
+                progress = Progress(**json.loads(str(file["state"])))
+        except FileNotFoundError:
+            return None
+        except (ValueError, OSError, EOFError, KeyError, TypeError, BadZipFile) as error:
+            stderr.print(f"The saved state cannot be read ({error}); the trial starts anew.")
+            return None
+        return progress
+
+    def restore(self, regressor: keras.Model) -> None:
+        """Put the last finished epoch's state into a compiled model with a built optimizer.
+
+        Raises:
+            RuntimeError: If the state is damaged or of another model.
+        """
+        self._restore("last", [*regressor.variables, *regressor.optimizer.variables])
+
+    def restore_best(self, regressor: keras.Model, progress: Progress) -> None:
+        """Put the best epoch's weights into the model."""
+        self._restore(f"best-{progress.best_epoch}", regressor.weights)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for file in self._folder.glob("*.npz*"):
+            file.unlink()
+
+    def _write(self, name: str, arrays: list[np.ndarray], state: dict[str, object]) -> None:
+        unfinished = self._folder / f"{name}.npz.unfinished"
+        with unfinished.open("wb") as file:
+            np.savez(file, *arrays, state=np.array(json.dumps(state)))
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(self._folder / f"{name}.npz")
+
+    def _restore(self, name: str, variables: list[keras.Variable]) -> None:
+        path = self._folder / f"{name}.npz"
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                for place, variable in enumerate(variables):
+                    variable.assign(file[f"arr_{place}"])
+        except (ValueError, OSError, EOFError, KeyError, BadZipFile) as error:
+            raise RuntimeError(
+                f"The trial's saved state does not fit: {error}. Received: {path}. "
+                "Fix: fit.resume=false starts the trial anew"
+            ) from error
+
+
+@contextmanager
+def open_checkpoint(folder: Path) -> Iterator[Checkpoint]:
+    """The checkpoint in this folder, for this process alone.
+
+    The folder is removed at the end when nothing is left in it.
+
+    Raises:
+        RuntimeError: If another process runs the same trial.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RuntimeError(
+            "Another process is running this very trial. "
+            f"Received: {folder}. Fix: wait for it, or give this one another seed=…"
+        ) from error
+    try:
+        yield Checkpoint(folder)
+    finally:
+        if not any(folder.glob("*.npz")):
+            shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+
+
+def _values(variables: list[keras.Variable]) -> list[np.ndarray]:
+    return [keras.ops.convert_to_numpy(variable) for variable in variables]

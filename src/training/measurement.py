@@ -1,0 +1,123 @@
+"""Errors after an epoch and at the end, always in inference mode on unchanged pictures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import pandas as pd
+
+from src.data import Part
+from src.metrics import baseline_metrics, mean_absolute_error, regression_metrics
+from src.statistics import mean_interval
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A part of the data with the model's predictions for it.
+
+    Attributes:
+        part: The faces.
+        predictions: Ages in years, shape `(n,)`.
+    """
+
+    part: Part
+    predictions: np.ndarray
+
+    @property
+    def mae(self) -> float:
+        """Mean absolute error, years."""
+        return mean_absolute_error(self.part.ages, self.predictions)
+
+    def table(self) -> pd.DataFrame:
+        """One row for each face: row, file_name, age and prediction in years."""
+        return self.part.faces[["row", "file_name", "age"]].assign(prediction=self.predictions)
+
+
+class PartBatches(keras.utils.PyDataset):
+    """The pictures of a part in order, unchanged, for `predict`."""
+
+    def __init__(self, part: Part, batch_size: int) -> None:
+        super().__init__()
+        self._part = part
+        self._batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self._part) // self._batch_size)
+
+    def __getitem__(self, number: int) -> tuple[np.ndarray]:
+        start = number * self._batch_size
+        places = np.arange(start, min(start + self._batch_size, len(self._part)))
+        return (self._part.images(places),)
+
+
+def measure(regressor: keras.Model, part: Part, batch_size: int) -> Measured:
+    """Predict the ages of a part."""
+    predictions = regressor.predict(PartBatches(part, batch_size), verbose=0)
+    return Measured(part, np.asarray(predictions, np.float32)[:, 0])
+
+
+def epoch_metrics(train: Measured, val: Measured, loss: str) -> dict[str, float]:
+    """MAE and loss on training and validation faces, and the generalisation gap.
+
+    Both are in inference mode, without dropout and augmentation; what the optimizer saw is
+    another number.
+    """
+    return {
+        "mae/train": train.mae,
+        "mae/val": val.mae,
+        "mae/gap": val.mae - train.mae,
+        "loss/train": _loss(loss, train),
+        "loss/val": _loss(loss, val),
+    }
+
+
+def final_metrics(
+    history: list[dict[str, float]], best_epoch: int, val: Measured, train_ages: np.ndarray
+) -> dict[str, float]:
+    """The trial's scalars: best and last epoch, the best epoch's errors in detail, baselines.
+
+    Args:
+        history: Records of all epochs.
+        best_epoch: From 1.
+        val: Validation faces as the best epoch predicts them.
+        train_ages: All training ages, for the mean and median predictors.
+    """
+    best, last = history[best_epoch - 1], history[-1]
+    low, high = mean_interval(np.abs(val.predictions - val.part.ages))
+    detail = part_metrics("val", val)
+    baselines = baseline_metrics(train_ages, val.part.ages)
+    return {
+        "best/val_mae": best["mae/val"],
+        "best/val_mae_low": low,
+        "best/val_mae_high": high,
+        "best/train_mae": best["mae/train"],
+        "best/gap": best["mae/gap"],
+        "best/epoch": best_epoch,
+        "last/val_mae": last["mae/val"],
+        "last/train_mae": last["mae/train"],
+        "last/gap": last["mae/gap"],
+        **{name: value for name, value in detail.items() if name != "val/mae"},
+        **{f"baseline/{name}": value for name, value in baselines.items()},
+        **_speed(history),
+    }
+
+
+def part_metrics(name: str, measured: Measured) -> dict[str, float]:
+    """`regression_metrics` of a part, such as `val/rmse`."""
+    metrics: Mapping[str, float] = regression_metrics(measured.part.ages, measured.predictions)
+    return {f"{name}/{key}": value for key, value in metrics.items()}
+
+
+def _loss(name: str, measured: Measured) -> float:
+    return float(keras.losses.get(name)(measured.part.ages, measured.predictions))
+
+
+def _speed(history: list[dict[str, float]]) -> dict[str, float]:
+    """Medians over the epochs; without the first, which traces the model, if there are more."""
+    settled = history[1:] or history
+    return {
+        "time/seconds_per_epoch": float(np.median([r["time/epoch_seconds"] for r in settled])),
+        "time/images_per_second": float(np.median([r["time/images_per_second"] for r in settled])),
+        "time/total_seconds": float(sum(r["time/epoch_seconds"] for r in history)),
+    }
