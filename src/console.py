@@ -1,6 +1,10 @@
 """The terminal: what a person reads while a command works."""
 
+import os
+import sys
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
@@ -21,3 +25,25 @@ def progress(items: Iterable[Item], description: str, total: int) -> Iterator[It
         transient=True,
         disable=not stderr.is_terminal,
     )
+
+
+@contextmanager
+def native_chatter_hidden() -> Iterator[None]:
+    """Keep what C++ libraries write to standard error off the terminal, unless the body raises.
+
+    TensorFlow greets with a page of notices about drivers that a machine need not have, before
+    any of its settings for quietness are read.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            hidden.seek(0)
+            os.write(terminal, hidden.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)

@@ -7,8 +7,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from src.config import ConfigError, quote_trial_numbers, register_schema, to_config
-from src.console import stderr
+from src.config import quote_trial_numbers, register_schema, to_config
+from src.console import native_chatter_hidden
+from src.errors import ExplainedError
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
@@ -16,11 +17,17 @@ def train(tree: DictConfig) -> float:
     """Run the trial that Hydra composed; its objective is the validation MAE in years."""
     try:
         config = to_config(tree)
-        from src.training import run_trial  # TensorFlow: only once the configuration is sound
-
+        with native_chatter_hidden():  # TensorFlow: only once the configuration is sound
+            from src.training import run_trial
         result = run_trial(config)
-    except (ConfigError, ValueError, FileNotFoundError) as error:
-        sys.exit(str(error))
+    except ExplainedError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("Interrupted. The same command goes on after the last finished epoch.")
+        sys.exit(130)
+    print(result.summary())
+    if result.infeasible and HydraConfig.get().mode is RunMode.RUN:
+        sys.exit(3)
     return result.val_mae
 
 

@@ -3,11 +3,10 @@
 from src.config.identity import configuration_hash, flatten
 from src.config.overrides import quote_trial_numbers
 from src.config.schema import Config, register_schema
-from src.config.validation import ConfigError, to_config, validate
+from src.config.validation import to_config, validate
 
 __all__ = [
     "Config",
-    "ConfigError",
     "configuration_hash",
     "flatten",
     "quote_trial_numbers",

@@ -266,6 +266,6 @@ def _mergeable(schema: type) -> DictConfig:
     node: DictConfig = OmegaConf.structured(schema)
     OmegaConf.set_readonly(node, None)
     for field in dataclasses.fields(schema):
-        if dataclasses.is_dataclass(field.type):
+        if isinstance(field.type, type) and dataclasses.is_dataclass(field.type):
             node[field.name] = _mergeable(field.type)
     return node

@@ -22,39 +22,36 @@ from src.config.schema import (
     SplitConfig,
     SplitMethod,
 )
+from src.errors import UsageError
 
 MIN_IMAGE_SIZE = 32  # keras.applications.ResNet50 refuses less
 BACKBONE_STAGES = tuple(f"conv{stage}" for stage in range(1, 6))
-
-
-class ConfigError(ValueError):
-    """Something the user typed cannot be run; the message says what to type instead."""
 
 
 def to_config(tree: DictConfig) -> Config:
     """Turn the composed tree into frozen dataclasses and check every value.
 
     Raises:
-        ConfigError: If a key is unknown or missing, a value lies outside its range, or two values
+        UsageError: If a key is unknown or missing, a value lies outside its range, or two values
             exclude each other. All mistakes are listed at once.
     """
     unknown = list(_unknown_keys(tree))
     if unknown:
-        raise ConfigError("\n".join(unknown))
+        raise UsageError("\n".join(unknown))
     try:
         config: Any = OmegaConf.to_object(tree)
     except OmegaConfBaseException as error:
         fix = f"give it a value, such as {error.full_key}=… on the command line"
-        raise ConfigError(f"{error.msg}. Received: {error.full_key}=???. Fix: {fix}") from error
+        raise UsageError(f"{error.msg}. Received: {error.full_key}=???. Fix: {fix}") from error
     validate(config)
-    return config  # type: ignore[no-any-return]
+    return config
 
 
 def validate(config: Config) -> None:
     """Check ranges and combinations.
 
     Raises:
-        ConfigError: With one line for each mistake.
+        UsageError: With one line for each mistake.
     """
     mistakes = [
         *_check_data(config.data),
@@ -69,7 +66,7 @@ def validate(config: Config) -> None:
                 "not be empty", "adhoc"),
     ]  # fmt: skip
     if mistakes:
-        raise ConfigError("\n".join(mistakes))
+        raise UsageError("\n".join(mistakes))
 
 
 def _check(key: str, value: Any, holds: bool, must: str, suggestion: Any) -> Iterator[str]:
@@ -145,8 +142,8 @@ def _check_model(model: ModelConfig) -> Iterator[str]:
         )
     stage = model.freeze.split("_")[0]
     known = model.freeze in ("none", "backbone") or stage in BACKBONE_STAGES
-    yield from _check("model.freeze", model.freeze, known,
-                      "be none, backbone or a block such as conv4_block6", "conv4_block6")  # fmt: skip
+    must = "be none, backbone or a block such as conv4_block6"
+    yield from _check("model.freeze", model.freeze, known, must, "conv4_block6")
     if weights is None and model.freeze != "none":
         yield (
             "Frozen random weights never learn. Received: model.weights=null "
@@ -202,7 +199,7 @@ def _unknown_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
         return
     known = [field.name for field in dataclasses.fields(schema)]
     for key in node:
-        name = f"{prefix}{key}"
+        name = f"{prefix}{key!s}"
         if key not in known:
             close = difflib.get_close_matches(str(key), known, n=1)
             fix = f"{prefix}{close[0]}" if close else f"one of {', '.join(known)}"

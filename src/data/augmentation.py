@@ -26,19 +26,28 @@ def augment(
     draws = rng.random((len(images), 8))
     flipped_x = (draws[:, 0] < 0.5) & augmentation.horizontal_flip
     flipped_y = (draws[:, 1] < 0.5) & augmentation.vertical_flip
-    symmetric = 2 * draws[:, 2:] - 1  # uniform in ±1
+    angle, zoom, shift_x, shift_y, brightness, contrast = 2 * draws[:, 2:].T - 1  # uniform in ±1
     if _warps(augmentation):
-        return np.stack([
-            _light(_warp(*arguments, augmentation), lights, augmentation)
-            for *arguments, lights in zip(images, flipped_x, flipped_y, symmetric[:, :4],
-                                          symmetric[:, 4:], strict=True)
-        ])  # fmt: skip
-    result = images.copy()
-    result[flipped_x] = result[flipped_x, :, ::-1]
-    result[flipped_y] = result[flipped_y, ::-1]
+        size = images.shape[1]
+        maps = _affine_maps(
+            np.where(flipped_x, -1.0, 1.0),
+            np.where(flipped_y, -1.0, 1.0),
+            np.deg2rad(angle * augmentation.rotation_degrees),
+            1 + zoom * augmentation.zoom_fraction,
+            np.stack([shift_x, shift_y], axis=1) * augmentation.shift_fraction * size,
+            size,
+        )
+        result = np.stack([_warp(*pair) for pair in zip(images, maps, strict=True)])
+    else:
+        result = images.copy()
+        result[flipped_x] = result[flipped_x, :, ::-1]
+        result[flipped_y] = result[flipped_y, ::-1]
     if augmentation.brightness or augmentation.contrast:
-        for image, lights in zip(result, symmetric[:, 4:], strict=True):
-            image[:] = _light(image, lights, augmentation)
+        factors = 1 + contrast * augmentation.contrast
+        offsets = 127.5 * (1 - factors) + brightness * augmentation.brightness * 255
+        for image, factor, offset in zip(result, factors, offsets, strict=True):
+            levels = np.clip(np.arange(256) * factor + offset, 0, 255).astype(np.uint8)
+            cv2.LUT(image, levels, dst=image)
     return result
 
 
@@ -48,33 +57,39 @@ def _warps(augmentation: AugmentationConfig) -> bool:
     )
 
 
-def _warp(
-    image: np.ndarray,
-    flipped_x: bool,
-    flipped_y: bool,
-    draws: np.ndarray,
-    augmentation: AugmentationConfig,
+def _affine_maps(
+    sign_x: np.ndarray,
+    sign_y: np.ndarray,
+    angle: np.ndarray,
+    zoom: np.ndarray,
+    shift: np.ndarray,
+    size: int,
 ) -> np.ndarray:
-    """One affine map for flips, rotation, zoom and shift, so pixels are interpolated once."""
-    size = image.shape[0]
-    angle = np.deg2rad(draws[0] * augmentation.rotation_degrees)
-    zoom = 1 + draws[1] * augmentation.zoom_fraction
+    """One map a picture, about its centre, so that pixels are interpolated once.
+
+    Args:
+        sign_x: −1 where mirrored left to right, else 1; shape `(n,)`, as the next three.
+        sign_y: The same, top to bottom.
+        angle: Radians.
+        zoom: Factor.
+        shift: px, shape `(n, 2)`.
+        size: Edge of the pictures, px.
+
+    Returns:
+        Matrices of shape `(n, 2, 3)`.
+    """
     cosine, sine = zoom * np.cos(angle), zoom * np.sin(angle)
-    turn = np.array([[cosine, -sine], [sine, cosine]])
-    turn = turn @ np.diag([-1.0 if flipped_x else 1.0, -1.0 if flipped_y else 1.0])
+    turn = np.stack([cosine * sign_x, -sine * sign_y, sine * sign_x, cosine * sign_y], axis=1)
+    turn = turn.reshape(-1, 2, 2)
     centre = np.full(2, (size - 1) / 2)
-    shift = centre - turn @ centre + draws[2:4] * augmentation.shift_fraction * size
-    matrix = np.column_stack([turn, shift])
+    return np.concatenate([turn, (centre - turn @ centre + shift)[:, :, None]], axis=2)
+
+
+def _warp(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return cv2.warpAffine(
-        image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        image,
+        matrix,
+        image.shape[1::-1],
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
     )
-
-
-def _light(image: np.ndarray, draws: np.ndarray, augmentation: AugmentationConfig) -> np.ndarray:
-    """Scale around mid-gray by the contrast, then add the brightness."""
-    if not (augmentation.brightness or augmentation.contrast):
-        return image
-    contrast = 1 + draws[1] * augmentation.contrast
-    offset = 127.5 * (1 - contrast) + draws[0] * augmentation.brightness * 255
-    levels = np.clip(np.arange(256) * contrast + offset, 0, 255).astype(np.uint8)
-    return cv2.LUT(image, levels)

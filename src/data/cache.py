@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from filelock import FileLock, Timeout
 from src.config.schema import Decoder
 from src.console import progress
 from src.data.decoding import UnusablePictureError, decode
+from src.errors import EnvironmentFaultError
 
 _RECIPE = 1  # raise it when decode() gives other pixels for the same file
 _CHUNK = 256  # pictures decoded ahead of the writer
@@ -65,7 +67,7 @@ def open_or_build(
                 _build(path, [files[digest] for digest in digests], decoder, size, max_pixels)
             except OSError as error:
                 num_bytes = len(files) * size * size * 3
-                raise RuntimeError(
+                raise EnvironmentFaultError(
                     f"The picture cache cannot be written: {error.strerror or error}. "
                     f"Received: data.cache_dir={folder.parent} ({num_bytes / 1e6:.0f} MB needed). "
                     "Fix: free some space, or data.cache_dir=<another folder>"
@@ -90,13 +92,14 @@ def _build(path: Path, files: Sequence[Path], decoder: Decoder, size: int, limit
 
     unfinished = path.with_suffix(".npy.unfinished")
     try:
-        with unfinished.open("wb") as array:
+        with unfinished.open("wb") as array, warnings.catch_warnings():
             header = {
                 "descr": "|u1",
                 "fortran_order": False,
                 "shape": (len(files), size, size, 3),
             }
             np.lib.format.write_array_header_2_0(array, header)
+            warnings.simplefilter("ignore")  # what is wrong with a picture, the audit says
             decoded = _in_parallel(pixels, files)
             for image in progress(decoded, "decoding faces", len(files)):
                 array.write(image.tobytes())

@@ -12,6 +12,7 @@ from src.console import stderr
 from src.data import audit, cache, sample
 from src.data.splits import assign_splits
 from src.data.table import read_table
+from src.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _stop_if_too_bad(num_rows: int, findings: pd.DataFrame, data: DataConfig) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     findings.to_csv(path, index=False)
     reasons = "".join(f"\n  {line}" for line in audit.summarise(findings))
-    raise ValueError(
+    raise UsageError(
         f"{num_bad} of {num_rows} rows cannot be used, more than data.max_bad_fraction allows:"
         f"{reasons}\n  every row is listed in {path}\n"
         f"Received: data.max_bad_fraction={data.max_bad_fraction:g}. "

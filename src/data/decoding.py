@@ -1,7 +1,6 @@
 """One picture file in, one upright, square RGB array out."""
 
 import io
-import warnings
 
 import cv2
 import numpy as np
@@ -43,33 +42,32 @@ def decode(content: bytes, decoder: Decoder, size: int, max_pixels: int) -> np.n
     Raises:
         UnusablePictureError: With the reason not_an_image, too_large or unreadable.
     """
-    with _open(content) as picture:
-        width, height = picture.size
-        if width * height > max_pixels:
-            raise UnusablePictureError("too_large", f"{width} x {height} px")
-        ordinary = (
-            picture.format in ("JPEG", "PNG")
-            and picture.mode in ("RGB", "L")
-            and "transparency" not in picture.info
-            and picture.getexif().get(_EXIF_ORIENTATION, 1) in _UPRIGHT
-            and _is_whole(content)
-        )
-        if decoder is Decoder.pillow or not ordinary:
-            return _decode_with_pillow(picture, size)
-    return (_decode_with_opencv if decoder is Decoder.opencv else _decode_with_tensorflow)(
-        content, size
-    )
-
-
-def _open(content: bytes) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is wrong is said by the audit
-            return Image.open(io.BytesIO(content))
+        with Image.open(io.BytesIO(content)) as picture:
+            width, height = picture.size
+            if width * height > max_pixels:
+                raise UnusablePictureError("too_large", f"{width} x {height} px")
+            if decoder is Decoder.pillow or not _is_ordinary(picture, content):
+                return _decode_with_pillow(picture, size)
+        if decoder is Decoder.opencv:
+            return _decode_with_opencv(content, size)
+        return _decode_with_tensorflow(content, size)
+    except UnusablePictureError:
+        raise
     except UnidentifiedImageError as error:
         raise UnusablePictureError("not_an_image", f"begins with {content[:8]!r}") from error
-    except Exception as error:  # Pillow's parsers raise nearly anything on hostile bytes
+    except Exception as error:  # parsers raise nearly anything on hostile bytes
         raise UnusablePictureError("unreadable", _describe(error)) from error
+
+
+def _is_ordinary(picture: Image.Image, content: bytes) -> bool:
+    return (
+        picture.format in ("JPEG", "PNG")
+        and picture.mode in ("RGB", "L")
+        and _is_whole(content)
+        and "transparency" not in picture.info
+        and picture.getexif().get(_EXIF_ORIENTATION, 1) in _UPRIGHT
+    )
 
 
 def _is_whole(content: bytes) -> bool:
@@ -78,15 +76,9 @@ def _is_whole(content: bytes) -> bool:
 
 
 def _decode_with_pillow(picture: Image.Image, size: int) -> np.ndarray:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            picture.draft("RGB", (2 * size, 2 * size))  # JPEG: decode no more than is needed
-            upright = ImageOps.exif_transpose(picture)
-            rgb = _to_rgb(upright)
-            return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR))
-    except Exception as error:  # Pillow's parsers raise nearly anything on hostile bytes
-        raise UnusablePictureError("unreadable", _describe(error)) from error
+    picture.draft("RGB", (2 * size, 2 * size))  # JPEG: decode no more than is needed
+    rgb = _to_rgb(ImageOps.exif_transpose(picture))
+    return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
@@ -115,10 +107,7 @@ def _decode_with_opencv(content: bytes, size: int) -> np.ndarray:
 def _decode_with_tensorflow(content: bytes, size: int) -> np.ndarray:
     import tensorflow as tf
 
-    try:
-        pixels = tf.io.decode_image(content, channels=3, expand_animations=False)
-    except tf.errors.InvalidArgumentError as error:
-        raise UnusablePictureError("unreadable", _describe(error)) from error
+    pixels = tf.io.decode_image(content, channels=3, expand_animations=False)
     small = tf.image.resize(pixels, (size, size), method="bilinear", antialias=True)
     return np.asarray(tf.cast(tf.clip_by_value(tf.round(small), 0, 255), tf.uint8))
 

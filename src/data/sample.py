@@ -96,10 +96,10 @@ def draw_face(age: float, rng: np.random.Generator) -> np.ndarray:
     _ellipse(image, mouth, (13 - 3 * youth, 3 - 1.5 * wear), skin * (0.7, 0.5, 0.5))
 
     tilt = cv2.getRotationMatrix2D((80, 80), rng.normal(0, 5), 1)
-    image = cv2.warpAffine(image, tilt, (_SIZE, _SIZE), borderMode=cv2.BORDER_REPLICATE)
+    tilted = cv2.warpAffine(image, tilt, (_SIZE, _SIZE), borderMode=cv2.BORDER_REPLICATE)
     light = rng.uniform(0.75, 1.15) + np.linspace(-1, 1, _SIZE)[None, :, None] * rng.normal(0, 0.1)
-    noisy = image * light + rng.normal(0, 5, image.shape)
-    return np.clip(noisy, 0, 255).astype(np.uint8)
+    pixels = tilted * light + rng.normal(0, 5, image.shape)
+    return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
 def _draw(num_images: int, root: Path) -> None:

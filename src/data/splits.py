@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from src.config.schema import SplitConfig, SplitMethod
+from src.errors import UsageError
 
 PARTS = ("train", "val", "test")
 
@@ -36,7 +37,7 @@ def assign_splits(faces: pd.DataFrame, split: SplitConfig) -> pd.Series:
     first_parts = parts.groupby(faces["digest"]).transform("first")
     for part in ("train", "val"):
         if not (first_parts == part).any():
-            raise ValueError(
+            raise UsageError(
                 f"The {part} part of the split is empty. "
                 f"Received: data.split.method={split.method} on {len(faces)} usable faces. "
                 "Fix: more faces, another data.split.method, or other fractions"
@@ -88,7 +89,7 @@ def _first_rows_validate(faces: pd.DataFrame, fraction: float) -> pd.Series:
 def _read_official(faces: pd.DataFrame) -> pd.Series:
     unknown = sorted(set(faces["official_split"]) - set(PARTS))
     if unknown:
-        raise ValueError(
+        raise UsageError(
             "The official split must say train, val or test for every face. "
             f"Received: {', '.join(repr(word) for word in unknown[:5])}. "
             "Fix: data.columns.split=<column that says so>, or data.split.method=stratified"

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from src.config.schema import ColumnsConfig, DataConfig, Layout
+from src.errors import MissingFileError, UsageError
 
 COLUMNS = ("row", "file_name", "age_text", "official_split", "malformed")
 """Columns of a raw table.
@@ -15,6 +16,9 @@ row: 1-based position in the layout's own listing. file_name: path relative to t
 age_text: the age as written. official_split: train, val, test or empty. malformed: why the row
 could not be read, or empty.
 """
+
+Row = tuple[str, str, str, str]
+"""file_name, age_text, official_split, malformed."""
 
 _SPLIT_NAMES = {
     "train": "train",
@@ -43,7 +47,7 @@ def read_table(data: DataConfig, root: Path) -> pd.DataFrame:
         case Layout.labels_csv | Layout.sample:
             rows = _list_labels(root / data.labels_file, data.image_dir, data.columns)
     if not rows:
-        raise ValueError(
+        raise UsageError(
             f"The data set has no rows. Received: data.root={root} (data={data.layout}). "
             "Fix: point data.root at the folder that holds the faces"
         )
@@ -52,12 +56,12 @@ def read_table(data: DataConfig, root: Path) -> pd.DataFrame:
     return table
 
 
-def _list_labels(path: Path, image_dir: str, columns: ColumnsConfig) -> list[tuple[str, ...]]:
+def _list_labels(path: Path, image_dir: str, columns: ColumnsConfig) -> list[Row]:
     header, records = _read_csv(path)
     names = {"file_name": columns.file_name, "age": columns.age, "split": columns.split}
     for key, name in names.items():
         if name is not None and name not in header:
-            raise ValueError(
+            raise UsageError(
                 f"{path} has no such column; it has: {', '.join(header)}. "
                 f"Received: data.columns.{key}={name}. Fix: data.columns.{key}=<one of these>"
             )
@@ -72,12 +76,12 @@ def _list_labels(path: Path, image_dir: str, columns: ColumnsConfig) -> list[tup
     ]
 
 
-def _list_appa_real(root: Path, part: str) -> list[tuple[str, ...]]:
+def _list_appa_real(root: Path, part: str) -> list[Row]:
     path = root / f"gt_avg_{part}.csv"
     header, records = _read_csv(path)
     for name in ("file_name", "real_age"):
         if name not in header:
-            raise ValueError(
+            raise UsageError(
                 f"{path} is not an APPA-REAL table: it lacks the column {name}. "
                 f"Received: columns {', '.join(header)}. Fix: data=labels_csv for other tables"
             )
@@ -88,7 +92,7 @@ def _list_appa_real(root: Path, part: str) -> list[tuple[str, ...]]:
     ]
 
 
-def _list_utkface(root: Path) -> list[tuple[str, ...]]:
+def _list_utkface(root: Path) -> list[Row]:
     """The age is what stands before the first `_`; the other fields may be malformed."""
     files = sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file())
     rows = []
@@ -104,7 +108,7 @@ def _list_utkface(root: Path) -> list[tuple[str, ...]]:
 def _read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """All records as text; the key "" says what is wrong with a record's shape, or is empty."""
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"The table of ages is missing. Received: {path}. Fix: data.root=<its folder>, "
             "data.labels_file=<its name>, or another data=<layout>"
         )

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import keras
 
+from src.errors import MissingFileError, UsageError
+
 NAME = "resnet50"
 _IMAGENET_FILE = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
 _IMAGENET_URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet"
@@ -36,7 +38,7 @@ def build_backbone(image_size: int, weights: str | None) -> keras.Model:
             backbone.load_weights(path)
     except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0][:200]
-        raise ValueError(
+        raise UsageError(
             f"The file holds no weights of a ResNet50 without top: {reason}. "
             f"Received: model.weights={weights}. Fix: model.weights=<another file>, or null"
         ) from error
@@ -66,7 +68,7 @@ def freeze(backbone: keras.Model, until: str, freeze_batch_norm: bool) -> None:
             blocks = sorted(
                 {"_".join(layer.name.split("_")[:2]) for layer in layers if "block" in layer.name}
             )
-            raise ValueError(
+            raise UsageError(
                 f"ResNet50 has no block of that name. Received: model.freeze={until}. "
                 f"Fix: model.freeze=<one of {', '.join(blocks)}>, none or backbone"
             )
@@ -90,7 +92,7 @@ def _imagenet_weights() -> Path:
             file_hash="4d473c1dd8becc155b73f8504c6f6626",  # as keras.applications checks it
         )
     except Exception as error:  # Keras raises a bare Exception when the network fails
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"ImageNet's weights are not on this machine and cannot be fetched ({error}). "
             "Received: model.weights=imagenet. Fix: model.weights=null to start from random "
             f"weights, or put the file from {url} into {folder}"

@@ -3,6 +3,7 @@
 import keras
 
 from src.config.schema import Precision
+from src.console import native_chatter_hidden
 
 
 def set_up(seed: int, precision: Precision, deterministic: bool) -> None:
@@ -19,5 +20,7 @@ def set_up(seed: int, precision: Precision, deterministic: bool) -> None:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
+        with native_chatter_hidden():
+            tf.config.list_logical_devices()  # looks for GPUs now, and complains now
         if deterministic:
             tf.config.experimental.enable_op_determinism()

@@ -11,6 +11,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Metric, Param, RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -45,9 +46,9 @@ class Run:
         point to its curve. A store that is busy is tried again with the next epoch.
         """
         now = int(time.time() * 1000)
-        logged = {
-            metric.step for metric in self._client.get_metric_history(self.id, "mae/val")
-        } | {metric.step for metric in self._pending}
+        logged = {metric.step for metric in self._client.get_metric_history(self.id, "mae/val")} | {
+            metric.step for metric in self._pending
+        }
         self._pending += [
             Metric(key, float(value), now, int(record["epoch"]))
             for record in records
@@ -61,7 +62,9 @@ class Run:
         """Scalars of the whole trial; also writes whatever is still waiting."""
         now = int(time.time() * 1000)
         self._pending += [
-            Metric(key, float(value), now, 0) for key, value in metrics.items() if np.isfinite(value)
+            Metric(key, float(value), now, 0)
+            for key, value in metrics.items()
+            if np.isfinite(value)
         ]
         self._flush(num_tries=10)
 
@@ -85,7 +88,9 @@ class Run:
 
     def log_faces(self, faces: pd.DataFrame, source: str, name: str, digest: str) -> None:
         """Which faces the trial saw, as MLflow's input dataset."""
-        dataset = mlflow.data.from_pandas(faces, source=source, name=name, digest=digest)
+        dataset = mlflow.data.pandas_dataset.from_pandas(
+            faces, source=source, name=name, digest=digest
+        )
         mlflow.log_input(dataset, context="training")
 
     def log_model(self, model: Any, image_size: int) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from src.console import stderr
+from src.errors import EnvironmentFaultError
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Checkpoint:
                 if file.stem != f"best-{progress.best_epoch}":
                     file.unlink()
         except OSError as error:
-            raise RuntimeError(
+            raise EnvironmentFaultError(
                 f"The trial's state cannot be written: {error.strerror or error}. "
                 f"Received: {self._folder}. Fix: free some space (400 MB a trial) and start the "
                 "same command again; it goes on from the last state"
@@ -107,7 +108,7 @@ class Checkpoint:
                 for place, variable in enumerate(variables):
                     variable.assign(file[f"arr_{place}"])
         except (ValueError, OSError, EOFError, KeyError, BadZipFile) as error:
-            raise RuntimeError(
+            raise EnvironmentFaultError(
                 f"The trial's saved state does not fit: {error}. Received: {path}. "
                 "Fix: fit.resume=false starts the trial anew"
             ) from error
@@ -127,7 +128,7 @@ def open_checkpoint(folder: Path) -> Iterator[Checkpoint]:
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise RuntimeError(
+        raise EnvironmentFaultError(
             "Another process is running this very trial. "
             f"Received: {folder}. Fix: wait for it, or give this one another seed=…"
         ) from error

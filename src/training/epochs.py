@@ -103,9 +103,7 @@ class EpochEnd(keras.callbacks.Callback):
             "time/train_seconds": train_seconds,
             "time/images_per_second": self._num_images / train_seconds,
             "loss/running": float((logs or {})["loss"]),
-            "learning_rate": float(
-                keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
-            ),
+            "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
         }
         if self._finish_epoch(self._epoch, times):
             self.model.stop_training = True

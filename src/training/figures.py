@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from src.training.measurement import Measured
 
@@ -23,7 +24,7 @@ def learning_curve(history: list[dict[str, float]], best_epoch: int, title: str)
               label=f"best: {best:.2f} years, epoch {best_epoch}")  # fmt: skip
     axes.set(xlabel="epoch", ylabel="MAE (years), inference mode, no augmentation", title=title)
     axes.set_ylim(bottom=0)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend()
     return figure

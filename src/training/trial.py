@@ -20,6 +20,7 @@ from src.config import Config, configuration_hash, flatten
 from src.config.schema import KeepModel
 from src.console import stderr
 from src.data import Dataset, TrainingBatches, prepare
+from src.errors import UsageError
 from src.metrics import metrics_by_age_band
 from src.model import build_optimizer, build_regressor, inference_model, set_up
 from src.tracking import Run, best_val_mae, provenance, trial_run
@@ -54,6 +55,7 @@ class TrialResult:
         metrics: Final scalars, as in MLflow; empty where infeasible.
         history: One record for each finished epoch.
         run_id: The run in MLflow.
+        experiment_id: Its experiment there.
         infeasible: Why the configuration is infeasible, or empty.
     """
 
@@ -62,7 +64,24 @@ class TrialResult:
     metrics: dict[str, float]
     history: list[dict[str, float]]
     run_id: str
+    experiment_id: str
     infeasible: str = ""
+
+    def summary(self) -> str:
+        """Two or three lines for the terminal."""
+        page = (
+            "`mlflow ui` shows it at http://127.0.0.1:5000/#/experiments/"
+            f"{self.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
+        )
+        if self.infeasible:
+            return f"Infeasible: {self.infeasible}.\n{page}"
+        metrics = self.metrics
+        return (
+            f"Validation MAE {self.val_mae:.2f} years (95 % interval "
+            f"{metrics['best/val_mae_low']:.2f}–{metrics['best/val_mae_high']:.2f}) "
+            f"in epoch {metrics['best/epoch']:.0f}, gap {metrics['best/gap']:+.2f}; "
+            f"always guessing the median: {metrics['baseline/median_predictor_mae']:.2f}.\n{page}"
+        )
 
 
 def run_trial(config: Config) -> TrialResult:
@@ -99,13 +118,16 @@ def run_trial(config: Config) -> TrialResult:
             except DivergedError as error:
                 run.set_infeasible(str(error))
                 saved.clear()
-                return TrialResult(State.FAILED, math.inf, {}, [], run.id, str(error))
+                return TrialResult(
+                    State.FAILED, math.inf, {}, [], run.id, run.experiment_id, str(error)
+                )
             saved.restore_best(regressor, progress)
             metrics = _log_outcome(run, config, dataset, regressor, progress)
             saved.clear()
     return TrialResult(
-        State.COMPLETE, metrics["best/val_mae"], metrics, progress.history, run.id
-    )
+        State.COMPLETE, metrics["best/val_mae"], metrics, progress.history,
+        run.id, run.experiment_id,
+    )  # fmt: skip
 
 
 def _fit(
@@ -248,9 +270,7 @@ def _log_outcome(
         run.log_table(measured.table(), f"predictions/{name}.parquet")
         run.log_table(_by_age_band(measured), f"metrics/{name}_by_age_band.csv")
     title = _run_name(config)
-    run.log_figure(
-        figures.learning_curve(history, best_epoch, title), "figures/learning_curve.png"
-    )
+    run.log_figure(figures.learning_curve(history, best_epoch, title), "figures/learning_curve.png")
     run.log_figure(
         figures.predicted_against_true(parts["val"], f"{title}, epoch {best_epoch}"),
         "figures/predicted_against_true.png",
@@ -273,7 +293,7 @@ def _keeps_model(run: Run, config: Config, dataset: Dataset, val_mae: float) -> 
 
 def _check_test_part(config: Config, dataset: Dataset) -> None:
     if config.fit.evaluate_test and len(dataset.part("test")) == 0:
-        raise ValueError(
+        raise UsageError(
             "This split has no test part. Received: fit.evaluate_test=true "
             f"data.split.method={config.data.split.method} "
             f"data.split.test_fraction={config.data.split.test_fraction}. "

@@ -1,0 +1,31 @@
+"""Fixtures that all tests share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from src.config import Config, quote_trial_numbers, register_schema, to_config
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def compose_config() -> Callable[..., Config]:
+    """Compose the real configuration with overrides, as the command line does."""
+    register_schema()
+
+    def composed(*overrides: str) -> Config:
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            return to_config(compose("config", overrides=quote_trial_numbers(overrides)))
+
+    return composed
+
+
+@pytest.fixture
+def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory: the store, the caches and the checkpoints land there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
