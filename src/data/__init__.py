@@ -3,7 +3,7 @@
 The one door to pictures: Pillow and OpenCV are imported here only.
 """
 
-from src.data.batches import TrainingBatches, evaluation_slices
+from src.data.batches import TrainingBatches
 from src.data.dataset import Dataset, Part, prepare
 
-__all__ = ["Dataset", "Part", "TrainingBatches", "evaluation_slices", "prepare"]
+__all__ = ["Dataset", "Part", "TrainingBatches", "prepare"]

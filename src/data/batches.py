@@ -1,7 +1,5 @@
 """Faces in the order and form in which a model eats them."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from src.config.schema import AugmentationConfig
@@ -40,9 +38,3 @@ class TrainingBatches:
         rng = np.random.default_rng([self._seed, epoch, number])
         images = augment(self._part.images(chosen), self._augmentation, rng)
         return images, self._part.ages[chosen, None]
-
-
-def evaluation_slices(part: Part, batch_size: int) -> Iterator[np.ndarray]:
-    """The pictures of a part in order, unchanged, `batch_size` at a time."""
-    for start in range(0, len(part), batch_size):
-        yield part.images(np.arange(start, min(start + batch_size, len(part))))

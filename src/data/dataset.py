@@ -1,6 +1,7 @@
 """A data set that is ready to train on: audited, split, decoded."""
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pandas as pd
 from src.config.schema import DataConfig, Layout
 from src.console import stderr
 from src.data import audit, cache, sample
-from src.data.splits import assign_splits
+from src.data.splits import assign_splits, refuse_empty_parts
 from src.data.table import read_table
 from src.errors import UsageError
 
@@ -96,19 +97,23 @@ def prepare(data: DataConfig) -> Dataset:
         root = Path(data.root or "")
     table = read_table(data, root)
     faces, findings = audit.audit(table, root, data.conflicting_duplicates)
-    _stop_if_too_bad(len(table), findings, data)
+    usable_fraction = len(faces) / len(table)
+    if faces.empty:
+        _stop_if_too_bad(usable_fraction, findings, data)
     faces["split"] = assign_splits(faces, data.split)
     if data.limit is not None:
         faces = _draw_stratified(faces, data.limit, data.split.seed)
 
-    files = {digest: root / name for digest, name in zip(faces["digest"], faces["file_name"],
-                                                         strict=True)}  # fmt: skip
+    paths = (root / name for name in faces["file_name"])
+    files = dict(zip(faces["digest"], paths, strict=True))
     decoded = cache.open_or_build(
         files, data.decoder, data.image_size, data.max_pixels, cache_dir / "pictures"
     )
-    num_rows = len(table) if data.limit is None else len(faces)
+    num_drawn = len(faces)
     faces, findings = audit.add_unusable_pictures(findings, faces, decoded.problems)
-    _stop_if_too_bad(num_rows, findings, data)
+    usable_fraction *= len(faces) / num_drawn
+    _stop_if_too_bad(usable_fraction, findings, data)
+    refuse_empty_parts(faces["split"], data.split.method)
     faces["image_index"] = faces["digest"].map(decoded.index)
     dataset = Dataset(faces, decoded.images, findings, len(table), root)
     _report(dataset)
@@ -124,19 +129,20 @@ def _draw_stratified(faces: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame
     return faces.loc[sorted(order.index[places.astype(int)])].reset_index(drop=True)
 
 
-def _stop_if_too_bad(num_rows: int, findings: pd.DataFrame, data: DataConfig) -> None:
-    num_bad = int((findings["action"] == "dropped").sum())
-    if num_bad <= data.max_bad_fraction * num_rows:
+def _stop_if_too_bad(usable_fraction: float, findings: pd.DataFrame, data: DataConfig) -> None:
+    bad_fraction = 1 - usable_fraction
+    if usable_fraction > 0 and bad_fraction <= data.max_bad_fraction:
         return
     path = Path(data.cache_dir) / "audit.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     findings.to_csv(path, index=False)
     reasons = "".join(f"\n  {line}" for line in audit.summarise(findings))
+    enough = min(1, math.ceil(bad_fraction * 100) / 100)
     raise UsageError(
-        f"{num_bad} of {num_rows} rows cannot be used, more than data.max_bad_fraction allows:"
+        f"{bad_fraction:.1%} of the rows cannot be used, more than data.max_bad_fraction allows:"
         f"{reasons}\n  every row is listed in {path}\n"
         f"Received: data.max_bad_fraction={data.max_bad_fraction:g}. "
-        f"Fix: mend the rows, or data.max_bad_fraction={min(1, num_bad / num_rows + 0.01):.2f}"
+        f"Fix: mend the rows, or data.max_bad_fraction={enough:g}"
     )
 
 

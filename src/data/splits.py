@@ -25,7 +25,7 @@ def assign_splits(faces: pd.DataFrame, split: SplitConfig) -> pd.Series:
         Series of part names, aligned with `faces`.
 
     Raises:
-        ValueError: If training or validation would be empty, or the official split is unusable.
+        UsageError: If the official split is unusable.
     """
     match split.method:
         case SplitMethod.stratified:
@@ -34,15 +34,22 @@ def assign_splits(faces: pd.DataFrame, split: SplitConfig) -> pd.Series:
             parts = _first_rows_validate(faces, split.val_fraction)
         case SplitMethod.official:
             parts = _read_official(faces)
-    first_parts = parts.groupby(faces["digest"]).transform("first")
+    return parts.groupby(faces["digest"]).transform("first")
+
+
+def refuse_empty_parts(parts: pd.Series, method: SplitMethod) -> None:
+    """Check that there is something to train and to validate on.
+
+    Raises:
+        UsageError: If there is not.
+    """
     for part in ("train", "val"):
-        if not (first_parts == part).any():
+        if not (parts == part).any():
             raise UsageError(
                 f"The {part} part of the split is empty. "
-                f"Received: data.split.method={split.method} on {len(faces)} usable faces. "
+                f"Received: data.split.method={method} on {len(parts)} usable faces. "
                 "Fix: more faces, another data.split.method, or other fractions"
             )
-    return first_parts
 
 
 def _deal_stratified(faces: pd.DataFrame, split: SplitConfig) -> pd.Series:

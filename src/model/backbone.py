@@ -1,5 +1,6 @@
 """ResNet50 without its top: its weights, and what of it learns."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -82,12 +83,13 @@ def freeze(backbone: keras.Model, until: str, freeze_batch_norm: bool) -> None:
 
 def _imagenet_weights() -> Path:
     """The file in Keras's own cache, fetched and checked by Keras where it is missing."""
-    folder = Path(keras.config.keras_home()) / "models"
+    keras_home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
     url = f"{_IMAGENET_URL}/{_IMAGENET_FILE}"
     try:
         file = keras.utils.get_file(
             _IMAGENET_FILE,
             url,
+            cache_dir=keras_home,
             cache_subdir="models",
             file_hash="4d473c1dd8becc155b73f8504c6f6626",  # as keras.applications checks it
         )
@@ -95,6 +97,6 @@ def _imagenet_weights() -> Path:
         raise MissingFileError(
             f"ImageNet's weights are not on this machine and cannot be fetched ({error}). "
             "Received: model.weights=imagenet. Fix: model.weights=null to start from random "
-            f"weights, or put the file from {url} into {folder}"
+            f"weights, or put the file from {url} into {keras_home / 'models'}"
         ) from error
     return Path(file)

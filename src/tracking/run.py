@@ -88,9 +88,7 @@ class Run:
 
     def log_faces(self, faces: pd.DataFrame, source: str, name: str, digest: str) -> None:
         """Which faces the trial saw, as MLflow's input dataset."""
-        dataset = mlflow.data.pandas_dataset.from_pandas(
-            faces, source=source, name=name, digest=digest
-        )
+        dataset = from_pandas(faces, source=source, name=name, digest=digest)
         mlflow.log_input(dataset, context="training")
 
     def log_model(self, model: Any, image_size: int) -> None:

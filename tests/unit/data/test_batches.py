@@ -17,9 +17,7 @@ STANDARD = AugmentationConfig(True, False, 15, 0.05, 0.1, 0.1, 0.1)
 
 def numbered_part(count: int) -> Part:
     """Picture i is filled with the value i, and its face is i years old."""
-    pixels = np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones(
-        (1, 8, 8, 3), np.uint8
-    )
+    pixels = np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8)
     faces = pd.DataFrame({"image_index": range(count), "age": np.arange(float(count))})
     return Part(faces, np.arange(count, dtype=np.float32), pixels)
 

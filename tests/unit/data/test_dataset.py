@@ -12,9 +12,9 @@ from src.data.sample import draw_face
 from src.errors import MissingFileError, UsageError
 from tests.unit.data.conftest import encode
 
-FACE = encode(draw_face(30, np.random.default_rng(7)))
-TWIN = encode(draw_face(30, np.random.default_rng(8)))
-CONFLICT = encode(draw_face(30, np.random.default_rng(9)))
+FACE = encode(draw_face(30, np.random.default_rng(107)))
+TWIN = encode(draw_face(30, np.random.default_rng(108)))
+CONFLICT = encode(draw_face(30, np.random.default_rng(109)))
 
 FAULTS = [
     # file name, age, content (None: no file), reason, action
@@ -92,7 +92,20 @@ def test_too_many_bad_rows_stop_with_reasons_a_full_list_and_the_fix(faulty, pre
     listed = pd.read_csv(".cache/audit.csv")
     assert set(listed["reason"]) >= {"missing_file", "empty_file", "age_out_of_range"}
     fraction = message.rsplit("data.max_bad_fraction=", 1)[1]
-    assert len(prepare(faulty, f"data.max_bad_fraction={fraction}", "data.max_pixels=5000000").faces)
+    assert len(
+        prepare(faulty, f"data.max_bad_fraction={fraction}", "data.max_pixels=5000000").faces
+    )
+
+
+def test_limit_does_not_make_the_bad_fraction_larger(faulty, prepare) -> None:
+    usable = ["data.max_bad_fraction=0.6", "data.max_pixels=5000000"]
+    assert len(prepare(faulty, *usable, "data.limit=12").faces) <= 12
+
+
+def test_only_bad_rows_are_explained(write_faces, prepare) -> None:
+    root = write_faces(["x", "y"])
+    with pytest.raises(UsageError, match=r"100\.0% of the rows.*\n.*2 dropped: age_not_a_number"):
+        prepare(root)
 
 
 def test_conflicting_duplicates_can_be_kept(faulty, prepare) -> None:

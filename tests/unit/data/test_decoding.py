@@ -115,7 +115,9 @@ def test_cut_off_file_is_unreadable(decoder: Decoder, form: str) -> None:
     assert refusal.value.reason == "unreadable"
 
 
-@pytest.mark.parametrize("content", [b"file_name,age\n1,2\n", b"GIF89a", b"\xff\xd8\xff", b"\0" * 99])
+@pytest.mark.parametrize(
+    "content", [b"file_name,age\n1,2\n", b"GIF89a", b"\xff\xd8\xff", b"\0" * 99]
+)
 def test_what_is_no_picture_is_refused(content: bytes) -> None:
     with pytest.raises(UnusablePictureError) as refusal:
         decode(content, Decoder.pillow, 32, PIXELS)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.config.schema import SplitConfig, SplitMethod
-from src.data.splits import assign_splits
+from src.data.splits import assign_splits, refuse_empty_parts
 from src.errors import UsageError
 
 
@@ -96,11 +96,13 @@ def test_official_split_is_read_and_must_be_complete() -> None:
     faces.loc[0, "official_split"] = "trane"
     with pytest.raises(UsageError, match="'trane'"):
         assign_splits(faces, official)
-    faces["official_split"] = "train"
-    with pytest.raises(UsageError, match="val part of the split is empty"):
-        assign_splits(faces, official)
 
 
-def test_one_face_cannot_be_split() -> None:
-    with pytest.raises(UsageError, match="is empty"):
-        assign_splits(make_faces([30]), stratified())
+@pytest.mark.parametrize("only", ["train", "val"])
+def test_empty_training_or_validation_part_is_refused(only: str) -> None:
+    with pytest.raises(UsageError, match="part of the split is empty"):
+        refuse_empty_parts(pd.Series([only] * 3), SplitMethod.official)
+
+
+def test_one_face_lands_in_one_part() -> None:
+    assert len(assign_splits(make_faces([30]), stratified())) == 1

@@ -1,0 +1,50 @@
+# Each recipe is a line that a person could type; `make` alone lists them.
+PYTHON ?= python3
+# Which locked set of packages: requirements.lock (CPU), or requirements-gpu.lock.
+LOCK ?= requirements.lock
+DATA ?= sample
+STUDY ?= adhoc
+TRIAL ?= 3
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup sweep trial test fast-test lint ui lock clean
+
+help:  ## List the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: .venv/installed  ## Make .venv with the locked packages (LOCK=requirements-gpu.lock for a GPU)
+
+.venv/installed: $(LOCK)
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed. Received: %d.%d (PYTHON=$(PYTHON)). Fix: make PYTHON=python3.11" % sys.version_info[:2])'
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --require-hashes -r $(LOCK)
+	@touch $@
+
+sweep: setup  ## Train the seed study's three trials on small drawn faces (DATA=sample)
+	python -m src.train -m +trial=1,2,3 +scale=small data=$(DATA) study=$(STUDY)
+
+trial: setup  ## Train one trial of the seed study (TRIAL=3)
+	python -m src.train +trial=$(TRIAL) data=$(DATA) study=$(STUDY)
+
+test: setup lint  ## Check style and types, and run all tests
+	pytest --cov=src --cov-report=term:skip-covered
+
+fast-test: setup  ## Run the tests that need no TensorFlow and no browser
+	pytest -m "not slow"
+
+lint: setup  ## Check style and types
+	ruff check --quiet
+	ruff format --check --quiet
+	mypy --no-error-summary
+
+ui: setup  ## Open MLflow's page on this machine
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1
+
+lock: setup  ## Resolve pyproject.toml into the two lock files (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o requirements.lock
+	uv pip compile pyproject.toml --extra dev --extra gpu --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o requirements-gpu.lock
+
+clean:  ## Remove decoded pictures and caches of tools; runs and their results stay
+	rm -rf .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

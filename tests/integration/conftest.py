@@ -1,0 +1,29 @@
+"""Trials that take a second: the real path, with a small network in ResNet50's place."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from src.config import Config
+from src.training import TrialResult, run_trial
+from tests.integration.small_backbone import build_small_backbone
+
+
+@pytest.fixture
+def small_config(
+    compose_config: Callable[..., Config], in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Config]:
+    """A small trial on drawn faces; the working directory is the test's own."""
+    monkeypatch.setattr("src.model.regressor.build_backbone", build_small_backbone)
+    base = ["data.num_images=60", "data.image_size=32", "data.batch_size=8", "fit.epochs=4",
+            "model.weights=null", "model.dropout_rate=0.2", "model.input_mode=unit",
+            "optimizer.learning_rate=1e-2", "augmentation=standard",
+            "tracking.system_metrics=false", "tracking.keep_model=none"]  # fmt: skip
+    return lambda *overrides: compose_config(*base, *overrides)
+
+
+@pytest.fixture
+def run(small_config: Callable[..., Config]) -> Callable[..., TrialResult]:
+    """Run the small trial with overrides."""
+    return lambda *overrides: run_trial(small_config(*overrides))

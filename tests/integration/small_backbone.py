@@ -1,0 +1,24 @@
+"""A network of one convolution that stands in for ResNet50, and tells when Python runs it."""
+
+import keras
+
+TRACES: list[bool] = []
+"""One entry for each time that Python ran the small backbone: whether it was for training."""
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class TracedIdentity(keras.layers.Layer):
+    """Passes its input on, and notes that it was called by Python and not by the graph."""
+
+    def call(self, inputs: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
+        TRACES.append(bool(training))
+        return inputs
+
+
+def build_small_backbone(image_size: int, weights: str | None) -> keras.Model:
+    """One strided convolution with batch norm, under ResNet50's name."""
+    pictures = keras.Input((image_size, image_size, 3))
+    features = keras.layers.Conv2D(8, 5, strides=4, name="conv1_conv")(pictures)
+    features = keras.layers.BatchNormalization(name="conv1_bn")(features)
+    features = TracedIdentity()(keras.layers.ReLU()(features))
+    return keras.Model(pictures, features, name="resnet50")

@@ -1,0 +1,291 @@
+"""One trial in one process, looked at through MLflow's own client."""
+
+import json
+import logging
+import math
+import time
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+from src.errors import EnvironmentFaultError, UsageError
+from src.metrics import mean_absolute_error
+from src.training import TrialResult, trial
+from src.training.checkpoint import Checkpoint, open_checkpoint
+from tests.integration.small_backbone import TRACES
+
+pytestmark = pytest.mark.slow
+
+
+def fetch(run_id: str) -> mlflow.entities.Run:
+    return MlflowClient().get_run(run_id)
+
+
+def artifacts(run_id: str, folder: str = "") -> set[str]:
+    client = MlflowClient()
+    found = set()
+    for item in client.list_artifacts(run_id, folder):
+        found |= artifacts(run_id, item.path) if item.is_dir else {item.path}
+    return found
+
+
+def read_artifact(run_id: str, file: str) -> Path:
+    return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=file))
+
+
+def curve(run_id: str, key: str) -> list[tuple[int, float]]:
+    return [(point.step, point.value) for point in MlflowClient().get_metric_history(run_id, key)]
+
+
+def same_numbers(one: TrialResult, other: TrialResult) -> bool:
+    def numbers(result: TrialResult) -> dict:
+        return {k: v for k, v in result.metrics.items() if not k.startswith("time/")}
+
+    return numbers(one) == numbers(other)
+
+
+def test_finished_run_is_complete_in_mlflow(run) -> None:
+    result = run("study.trial=7")
+    record = fetch(result.run_id)
+    assert record.info.status == "FINISHED"
+    assert record.info.run_name == "trial 7"
+    tags, params, metrics = record.data.tags, record.data.params, record.data.metrics
+    assert tags["state"] == "COMPLETE"
+    assert tags["study"] == "adhoc"
+    assert tags["trial"] == "7"
+    assert params["optimizer.learning_rate"] == "0.01"
+    assert params["log10_learning_rate"] == "-2.0000"
+    assert params["seed"] == "0"
+    assert int(params["num_train"]) + int(params["num_val"]) + int(params["num_test"]) == 60
+    for key in ("mae/train", "mae/val", "mae/gap", "loss/train", "loss/val", "learning_rate"):
+        assert [step for step, _ in curve(result.run_id, key)] == [1, 2, 3, 4], key
+    assert metrics["best/val_mae"] == min(value for _, value in curve(result.run_id, "mae/val"))
+    assert metrics["last/val_mae"] == curve(result.run_id, "mae/val")[-1][1]
+    for key in ("best/train_mae", "best/gap", "best/epoch", "val/rmse", "val/median_error",
+                "val/cs5", "val/bias", "baseline/mean_predictor_mae",
+                "baseline/median_predictor_mae", "time/images_per_second",
+                "time/seconds_per_epoch"):  # fmt: skip
+        assert key in metrics, key
+    assert "test/mae" not in metrics
+    assert artifacts(result.run_id) == {
+        "audit.csv", "config.json", "figures/learning_curve.png",
+        "figures/predicted_against_true.png", "metrics/val_by_age_band.csv",
+        "predictions/val.parquet", "provenance/git.diff", "provenance/machine.json",
+        "provenance/packages.txt",
+    }  # fmt: skip
+    inputs = record.inputs.dataset_inputs
+    assert [item.dataset.digest for item in inputs] == [tags["data_digest"]]
+    config = json.loads(read_artifact(result.run_id, "config.json").read_text())
+    assert config["data.batch_size"] == 8
+    assert not list(Path("mlruns/checkpoints").rglob("*.npz"))
+
+
+def test_scalars_follow_from_the_stored_predictions(run) -> None:
+    result = run()
+    table = pd.read_parquet(read_artifact(result.run_id, "predictions/val.parquet"))
+    error = mean_absolute_error(table["age"].to_numpy(), table["prediction"].to_numpy())
+    assert result.val_mae == pytest.approx(error, abs=1e-5)
+    assert result.metrics["best/gap"] == pytest.approx(
+        result.metrics["best/val_mae"] - result.metrics["best/train_mae"]
+    )
+    assert result.metrics["best/val_mae_low"] < error < result.metrics["best/val_mae_high"]
+
+
+def test_same_seed_gives_the_same_numbers_and_another_seed_others(run) -> None:
+    first, second, third = run("seed=0"), run("seed=0"), run("seed=1")
+    assert first.run_id != second.run_id
+    assert same_numbers(first, second)
+    assert not same_numbers(first, third)
+    digests = {fetch(r.run_id).data.tags["data_digest"] for r in (first, third)}
+    assert len(digests) == 1  # replicates share one split
+
+
+def test_step_and_prediction_are_traced_once_each(run) -> None:
+    TRACES.clear()
+    run("fit.epochs=3")
+    building = 1
+    assert TRACES.count(True) == 1
+    assert TRACES.count(False) <= building + 1
+
+
+@pytest.mark.parametrize("schedule", ["constant", "warmup_cosine"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_interrupted_trial_goes_on_to_the_same_numbers(
+    run, monkeypatch, schedule, optimizer
+) -> None:
+    overrides = [f"optimizer={optimizer}", f"schedule={schedule}", "optimizer.learning_rate=1e-3"]
+    undisturbed = run(*overrides, "study.name=undisturbed")
+
+    save = Checkpoint.save
+
+    def save_and_die_at_two(self, regressor, progress) -> None:
+        save(self, regressor, progress)
+        if len(progress.history) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoint, "save", save_and_die_at_two)
+        with pytest.raises(KeyboardInterrupt):
+            run(*overrides)
+    (killed,) = MlflowClient().search_runs(["1"], "attributes.status = 'KILLED'")
+
+    resumed = run(*overrides)
+    assert resumed.run_id == killed.info.run_id
+    assert same_numbers(resumed, undisturbed)
+    for key in ("mae/train", "mae/val", "loss/running", "learning_rate"):
+        assert curve(resumed.run_id, key) == curve(undisturbed.run_id, key), key
+    assert fetch(resumed.run_id).info.status == "FINISHED"
+    assert fetch(resumed.run_id).data.tags["state"] == "COMPLETE"
+
+
+def test_resume_false_starts_anew(run, monkeypatch) -> None:
+    save = Checkpoint.save
+
+    def save_and_die(self, regressor, progress) -> None:
+        save(self, regressor, progress)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoint, "save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    (killed,) = MlflowClient().search_runs(["1"], "attributes.status = 'KILLED'")
+    assert run("fit.resume=false").run_id != killed.info.run_id
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 half of a zip"])
+def test_damaged_checkpoint_is_said_and_the_trial_starts_anew(
+    run, monkeypatch, capsys, damage
+) -> None:
+    undisturbed = run("study.name=undisturbed")
+    save = Checkpoint.save
+
+    def save_and_die(self, regressor, progress) -> None:
+        save(self, regressor, progress)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoint, "save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    (last,) = Path("mlruns/checkpoints/adhoc").rglob("last.npz")
+    last.write_bytes(damage)
+    assert same_numbers(run(), undisturbed)
+    assert "starts anew" in capsys.readouterr().err
+
+
+def test_diverging_trial_is_infeasible_with_step_and_learning_rate(run) -> None:
+    result = run("optimizer=sgd", "optimizer.clipnorm=null", "optimizer.learning_rate=1e30",
+                 "model.loss=mse")  # fmt: skip
+    assert result.state == "FAILED"
+    assert math.isinf(result.val_mae)
+    assert "step" in result.infeasible
+    assert "1e+30" in result.infeasible
+    record = fetch(result.run_id)
+    assert record.info.status == "FAILED"
+    assert record.data.tags["infeasible"] == result.infeasible
+    assert "Infeasible" in result.summary()
+
+
+def test_failure_of_ours_leaves_its_traceback_with_the_run(run, monkeypatch) -> None:
+    monkeypatch.setattr(trial, "final_metrics", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run()
+    (failed,) = MlflowClient().search_runs(["1"])
+    assert failed.info.status == "FAILED"
+    assert failed.data.tags["state"] == "FAILED"
+    text = read_artifact(failed.info.run_id, "traceback.txt").read_text()
+    assert "ZeroDivisionError" in text
+    monkeypatch.undo()
+
+
+def test_early_stopping_keeps_the_best_epoch(run) -> None:
+    result = run("fit.epochs=30", "fit.early_stopping_patience=2", "optimizer.learning_rate=0.3")
+    best = int(result.metrics["best/epoch"])
+    assert len(result.history) == best + 2 < 30
+    assert result.val_mae == min(record["mae/val"] for record in result.history)
+
+
+def test_large_training_set_is_measured_on_a_fixed_subset(run) -> None:
+    result = run("fit.train_eval_limit=10")
+    again = run("fit.train_eval_limit=10")
+    assert [r["mae/train"] for r in result.history] == [r["mae/train"] for r in again.history]
+
+
+def test_test_part_is_touched_only_when_asked(run) -> None:
+    result = run("fit.evaluate_test=true")
+    assert result.metrics["test/mae"] > 0
+    assert "predictions/test.parquet" in artifacts(result.run_id)
+    with pytest.raises(UsageError, match=r"data\.split\.test_fraction=0\.2"):
+        run("fit.evaluate_test=true", "data.split.test_fraction=0")
+
+
+def test_model_is_kept_by_policy_and_loads_with_pyfunc(run) -> None:
+    worse = ["optimizer.learning_rate=1e-7", "fit.epochs=1"]
+    none = run("tracking.keep_model=none", "study.name=none")
+    best = run("tracking.keep_model=best", "study.name=s")
+    second = run("tracking.keep_model=best", "study.name=s", *worse)
+    every = run("tracking.keep_model=all", "study.name=s", *worse)
+    assert second.val_mae > best.val_mae
+    kept = [bool(fetch(r.run_id).outputs.model_outputs) for r in (none, best, second, every)]
+    assert kept == [False, True, False, True]
+
+    logged = mlflow.search_logged_models(output_format="list")
+    (model,) = [item for item in logged if item.source_run_id == best.run_id]
+    loaded = mlflow.pyfunc.load_model(f"models:/{model.model_id}")
+    pictures = np.zeros((3, 32, 32, 3), np.uint8)
+    ages = loaded.predict(pictures)
+    assert np.asarray(ages).shape == (3, 1)
+    assert 0 < np.asarray(ages).mean() < 120
+
+
+def test_same_trial_twice_at_once_is_refused(tmp_path) -> None:
+    with (
+        open_checkpoint(tmp_path / "trial"),
+        pytest.raises(EnvironmentFaultError, match="running this very trial"),
+        open_checkpoint(tmp_path / "trial"),
+    ):
+        pass
+
+
+def test_run_of_a_dead_process_is_marked_killed_at_the_next_start(run) -> None:
+    first = run()
+    client = MlflowClient()
+    dead = client.create_run("1", tags=fetch(first.run_id).data.tags | {"process.id": "999999999"})
+    alive = client.create_run("1", tags=fetch(first.run_id).data.tags)
+    client.update_run(dead.info.run_id, "RUNNING")
+    client.update_run(alive.info.run_id, "RUNNING")
+    client.log_metric(dead.info.run_id, "mae/val", 9.0, timestamp=int(time.time() * 1000), step=1)
+    run("seed=3")
+    assert fetch(dead.info.run_id).info.status == "KILLED"
+    assert fetch(alive.info.run_id).info.status == "RUNNING"
+
+
+def test_busy_store_delays_numbers_and_loses_none(run, monkeypatch, caplog) -> None:
+    caplog.set_level(logging.ERROR)
+    log_batch = MlflowClient.log_batch
+    calls = []
+
+    def busy_twice(self, run_id, metrics=(), params=(), tags=(), **options):
+        if metrics:
+            calls.append(1)
+            if len(calls) <= 2:
+                raise mlflow.exceptions.MlflowException("locked", error_code=6)
+        return log_batch(self, run_id, metrics=metrics, params=params, tags=tags, **options)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", busy_twice)
+    result = run()
+    assert [step for step, _ in curve(result.run_id, "mae/val")] == [1, 2, 3, 4]
+
+
+def test_moved_project_keeps_its_artifacts(run, in_tmp_path, monkeypatch) -> None:
+    result = run()
+    moved = in_tmp_path.parent / f"{in_tmp_path.name}_moved"
+    in_tmp_path.rename(moved)
+    monkeypatch.chdir(moved)
+    mlflow.set_tracking_uri(None)
+    assert read_artifact(result.run_id, "config.json").is_file()
