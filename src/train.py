@@ -7,24 +7,23 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from src.config import quote_trial_numbers, register_schema, to_config
+from src.command_line import explained_errors, prepare_hydra
+from src.config import to_config
 from src.console import native_chatter_hidden
-from src.errors import ExplainedError
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def train(tree: DictConfig) -> float:
     """Run the trial that Hydra composed; its objective is the validation MAE in years."""
-    try:
+    with explained_errors():
         config = to_config(tree)
         with native_chatter_hidden():  # TensorFlow: only once the configuration is sound
             from src.training import run_trial
-        result = run_trial(config)
-    except ExplainedError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        print("Interrupted. The same command goes on after the last finished epoch.")
-        sys.exit(130)
+        try:
+            result = run_trial(config)
+        except KeyboardInterrupt:
+            print("Interrupted. The same command goes on after the last finished epoch.")
+            sys.exit(130)
     print(result.summary())
     if result.infeasible and HydraConfig.get().mode is RunMode.RUN:
         sys.exit(3)
@@ -33,8 +32,7 @@ def train(tree: DictConfig) -> float:
 
 def main() -> None:
     """Read the command line and let Hydra compose the configuration."""
-    sys.argv[1:] = quote_trial_numbers(sys.argv[1:])
-    register_schema()
+    prepare_hydra()
     train()
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from src.config import Config, quote_trial_numbers, register_schema, to_config
+from src.command_line import register_schema
+from src.config import Config, adapt_overrides, to_config
 
 ROOT = Path(__file__).parent.parent
 
@@ -18,7 +19,7 @@ def compose_config() -> Callable[..., Config]:
 
     def composed(*overrides: str) -> Config:
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-            return to_config(compose("config", overrides=quote_trial_numbers(overrides)))
+            return to_config(compose("config", overrides=adapt_overrides(overrides)))
 
     return composed
 

@@ -3,22 +3,26 @@
 import re
 from collections.abc import Sequence
 
-_TRIAL = re.compile(r"(\+?trial)=(\d+(?:,\d+)*)")
+_OPTIONAL_GROUP = re.compile(r"\+?(trial|scale)=(.*)")
+_NUMBERS = re.compile(r"\d+(?:,\d+)*")
 
 
-def quote_trial_numbers(arguments: Sequence[str]) -> list[str]:
-    """Quote the numbers of `+trial=3` and `+trial=1,2,3`.
+def adapt_overrides(arguments: Sequence[str]) -> list[str]:
+    """Turn `+trial=3` and `+scale=small` into what Hydra takes; all else stays unchanged.
 
-    Hydra reads a bare number as an int and then refuses it as the name of a file in
-    `conf/trial/` (hydra-core 1.3.8: "Config group override must be a string or a list"). All
-    other arguments are returned unchanged.
+    Numbers are quoted: Hydra reads a bare one as an int and then refuses it as the name of a
+    file in `conf/trial/` (hydra-core 1.3.8: "Config group override must be a string or a
+    list"). The plus goes away, because `conf/config.yaml` has a place for both groups: appended,
+    the one that is typed last would win, and `+scale=small +trial=3` would not be small.
     """
 
-    def quote(argument: str) -> str:
-        match = _TRIAL.fullmatch(argument)
+    def adapt(argument: str) -> str:
+        match = _OPTIONAL_GROUP.fullmatch(argument)
         if match is None:
             return argument
-        key, numbers = match.groups()
-        return f"{key}=" + ",".join(f"'{number}'" for number in numbers.split(","))
+        group, value = match.groups()
+        if _NUMBERS.fullmatch(value):
+            value = ",".join(f"'{number}'" for number in value.split(","))
+        return f"{group}={value}"
 
-    return [quote(argument) for argument in arguments]
+    return [adapt(argument) for argument in arguments]

@@ -8,7 +8,6 @@ import dataclasses
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
-from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 
@@ -253,12 +252,18 @@ class Config:
     seed: int
 
 
-def register_schema() -> None:
-    """Put the classes where `conf/config.yaml` and `conf/optimizer/*.yaml` name them."""
-    store = ConfigStore.instance()
-    store.store(name="schema", node=_mergeable(Config))
-    for name, node in {"adam": AdamConfig, "adamw": AdamWConfig, "sgd": SGDConfig}.items():
-        store.store(group="optimizer", name=f"{name}_schema", node=_mergeable(node))
+def schema_nodes() -> dict[tuple[str | None, str], DictConfig]:
+    """What `conf/config.yaml` and `conf/optimizer/*.yaml` name in their defaults.
+
+    Returns:
+        A node for each (group, name); the group of the whole tree is None.
+    """
+    return {
+        (None, "schema"): _mergeable(Config),
+        ("optimizer", "adam_schema"): _mergeable(AdamConfig),
+        ("optimizer", "adamw_schema"): _mergeable(AdamWConfig),
+        ("optimizer", "sgd_schema"): _mergeable(SGDConfig),
+    }
 
 
 def _mergeable(schema: type) -> DictConfig:

@@ -3,16 +3,17 @@
 import io
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import mlflow
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import Metric, Param, RunStatus
+from mlflow.entities import Metric, Param, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -21,23 +22,35 @@ from src.tracking import provenance
 from src.tracking.store import mend_stale_runs, open_store, process_tags
 
 _MAX_PARAM_LENGTH = 6000  # characters; MLflow's own limit
-_BUSY = "TEMPORARILY_UNAVAILABLE"
+_MAX_BATCH = 1000  # metrics a call; MLflow's own limit
+_BUSY = "TEMPORARILY_UNAVAILABLE"  # the database stayed locked for 20 s
+
+Result = TypeVar("Result")
 
 
 class Run:
-    """A run that is open. Numbers that cannot be written now are kept and written later."""
+    """A run that is open. Numbers that cannot be written now are kept and written later.
 
-    def __init__(self, run_id: str, experiment_id: str) -> None:
+    Attributes:
+        id: MLflow's.
+        experiment_id: MLflow's.
+        is_new: False for an interrupted run that goes on.
+        infeasible: Why the configuration cannot be evaluated, or empty.
+    """
+
+    def __init__(self, run_id: str, experiment_id: str, is_new: bool) -> None:
         self.id = run_id
         self.experiment_id = experiment_id
+        self.is_new = is_new
+        self.infeasible = ""
         self._client = MlflowClient()
         self._pending: list[Metric] = []
-        self._infeasible = ""
+        self._last_epoch = 0 if is_new else self._last_logged_epoch()
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """All at once; long values are cut at MLflow's limit."""
         entities = [Param(key, str(value)[:_MAX_PARAM_LENGTH]) for key, value in params.items()]
-        self._client.log_batch(self.id, params=entities)
+        _patiently(lambda: self._client.log_batch(self.id, params=entities))
 
     def log_epochs(self, records: Sequence[Mapping[str, float]]) -> None:
         """Metrics of finished epochs, each record with its `epoch` (from 1), in one call.
@@ -45,28 +58,22 @@ class Run:
         Epochs that the run already has are left out: logging a step twice would add a second
         point to its curve. A store that is busy is tried again with the next epoch.
         """
-        now = int(time.time() * 1000)
-        logged = {metric.step for metric in self._client.get_metric_history(self.id, "mae/val")} | {
-            metric.step for metric in self._pending
-        }
-        self._pending += [
-            Metric(key, float(value), now, int(record["epoch"]))
-            for record in records
-            if int(record["epoch"]) not in logged
-            for key, value in record.items()
-            if key != "epoch" and np.isfinite(value)
-        ]
-        self._flush(num_tries=1)
+        for record in records:
+            epoch = int(record["epoch"])
+            if epoch > self._last_epoch:
+                self._add(record, epoch)
+                self._last_epoch = epoch
+        try:
+            self._write_pending()
+        except MlflowException as error:
+            if error.error_code != _BUSY:
+                raise
+            stderr.print(f"The tracking store is busy; {len(self._pending)} numbers wait.")
 
     def log_final(self, metrics: Mapping[str, float]) -> None:
         """Scalars of the whole trial; also writes whatever is still waiting."""
-        now = int(time.time() * 1000)
-        self._pending += [
-            Metric(key, float(value), now, 0)
-            for key, value in metrics.items()
-            if np.isfinite(value)
-        ]
-        self._flush(num_tries=10)
+        self._add(metrics, step=0)
+        _patiently(self._write_pending)
 
     def log_text(self, text: str, file: str) -> None:
         """A text artifact."""
@@ -88,7 +95,9 @@ class Run:
 
     def log_faces(self, faces: pd.DataFrame, source: str, name: str, digest: str) -> None:
         """Which faces the trial saw, as MLflow's input dataset."""
-        dataset = from_pandas(faces, source=source, name=name, digest=digest)
+        with warnings.catch_warnings():  # MLflow 3.17 knows two readings of a local folder
+            warnings.simplefilter("ignore", UserWarning)
+            dataset = from_pandas(faces, source=source, name=name, digest=digest)
         mlflow.log_input(dataset, context="training")
 
     def log_model(self, model: Any, image_size: int) -> None:
@@ -112,32 +121,30 @@ class Run:
 
     def set_infeasible(self, reason: str) -> None:
         """The configuration cannot be evaluated: the run will be FAILED, and say why."""
-        self._infeasible = reason
+        self.infeasible = reason
         self.set_tags({"infeasible": reason})
-
-    @property
-    def is_infeasible(self) -> bool:
-        """Whether `set_infeasible` was called."""
-        return bool(self._infeasible)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Tags, replacing those of the same name."""
-        for key, value in tags.items():
-            self._client.set_tag(self.id, key, value)
+        entities = [RunTag(key, value) for key, value in tags.items()]
+        _patiently(lambda: self._client.log_batch(self.id, tags=entities))
 
-    def _flush(self, num_tries: int) -> None:
-        for number in range(num_tries):
-            try:
-                self._client.log_batch(self.id, metrics=self._pending)
-                self._pending = []
-                return
-            except MlflowException as error:
-                if error.error_code != _BUSY:
-                    raise
-                if number == num_tries - 1:
-                    stderr.print(f"The tracking store is busy; {len(self._pending)} numbers wait.")
-                else:
-                    time.sleep(1)
+    def _add(self, metrics: Mapping[str, float], step: int) -> None:
+        now = int(time.time() * 1000)
+        self._pending += [
+            Metric(key, float(value), now, step)
+            for key, value in metrics.items()
+            if key != "epoch" and np.isfinite(value)
+        ]
+
+    def _write_pending(self) -> None:
+        while self._pending:
+            self._client.log_batch(self.id, metrics=self._pending[:_MAX_BATCH])
+            del self._pending[:_MAX_BATCH]
+
+    def _last_logged_epoch(self) -> int:
+        return max((point.step for point in self._client.get_metric_history(self.id, "mae/val")),
+                   default=0)  # fmt: skip
 
 
 @contextmanager
@@ -163,16 +170,20 @@ def trial_run(
     """
     experiment_id = open_store(experiment)
     mend_stale_runs(experiment_id)
-    arguments: dict[str, Any] = {"experiment_id": experiment_id, "run_name": name}
-    if resume_id is not None and _exists(resume_id):
-        arguments = {"run_id": resume_id}
     all_tags = {**tags, **process_tags(), "state": "RUNNING"}
-    active = mlflow.start_run(**arguments, tags=all_tags, log_system_metrics=system_metrics)
-    run = Run(active.info.run_id, experiment_id)
+    is_new = resume_id is None or not _exists(resume_id)
+    arguments = {"run_name": name} if is_new else {"run_id": resume_id}
+    active = _patiently(
+        lambda: mlflow.start_run(
+            experiment_id=experiment_id, tags=all_tags, log_system_metrics=system_metrics,
+            **arguments,
+        )
+    )  # fmt: skip
+    run = Run(active.info.run_id, experiment_id, is_new)
     status, state = RunStatus.FINISHED, "COMPLETE"
     try:
         yield run
-        if run.is_infeasible:
+        if run.infeasible:
             status, state = RunStatus.FAILED, "FAILED"
     except (KeyboardInterrupt, SystemExit):
         status, state = RunStatus.KILLED, "FAILED"
@@ -183,7 +194,7 @@ def trial_run(
         raise
     finally:
         run.set_tags({"state": state})
-        mlflow.end_run(RunStatus.to_string(status))
+        _patiently(lambda: mlflow.end_run(RunStatus.to_string(status)))
 
 
 def _exists(run_id: str) -> bool:
@@ -191,3 +202,16 @@ def _exists(run_id: str) -> bool:
         return bool(MlflowClient().get_run(run_id).info.lifecycle_stage == "active")
     except MlflowException:
         return False
+
+
+def _patiently(write: Callable[[], Result], num_tries: int = 10) -> Result:
+    """Try again while the store is busy, some minutes in all, since each try waits by itself."""
+    for _ in range(num_tries - 1):
+        try:
+            return write()
+        except MlflowException as error:
+            if error.error_code != _BUSY:
+                raise
+            stderr.print("The tracking store is busy; trying again.")
+            time.sleep(1)
+    return write()

@@ -1,5 +1,6 @@
 """One trial, from configuration to result. Knows nothing of Hydra, sweeps or other trials."""
 
-from src.training.trial import TrialResult, run_trial
+from src.training.result import State, TrialResult
+from src.training.trial import run_trial
 
-__all__ = ["TrialResult", "run_trial"]
+__all__ = ["State", "TrialResult", "run_trial"]

@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -15,21 +15,7 @@ from filelock import FileLock, Timeout
 
 from src.console import stderr
 from src.errors import EnvironmentFaultError
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a trial has done so far.
-
-    Attributes:
-        run_id: Its run in MLflow.
-        history: One record for each finished epoch: metric names to values, and `epoch` from 1.
-        best_epoch: Epoch with the lowest validation MAE, from 1; 0 before the first.
-    """
-
-    run_id: str
-    history: list[dict[str, float]]
-    best_epoch: int
+from src.training.history import History
 
 
 class Checkpoint:
@@ -43,19 +29,20 @@ class Checkpoint:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def save(self, regressor: keras.Model, progress: Progress) -> None:
+    def save(self, regressor: keras.Model, history: History) -> None:
         """Write the state after a finished epoch.
 
         Raises:
             RuntimeError: If it cannot be written, as on a full disk; the older state stays.
         """
         try:
-            if progress.best_epoch == len(progress.history):
-                self._write(f"best-{progress.best_epoch}", _values(regressor.weights), {})
+            best = f"best-{history.best_epoch}"
+            if history.best_epoch == len(history):
+                self._write(best, _values(regressor.weights), {})
             variables = [*regressor.variables, *regressor.optimizer.variables]
-            self._write("last", _values(variables), asdict(progress))
+            self._write("last", _values(variables), asdict(history))
             for file in self._folder.glob("best-*.npz"):
-                if file.stem != f"best-{progress.best_epoch}":
+                if file.stem != best:
                     file.unlink()
         except OSError as error:
             raise EnvironmentFaultError(
@@ -64,17 +51,17 @@ class Checkpoint:
                 "same command again; it goes on from the last state"
             ) from error
 
-    def progress(self) -> Progress | None:
+    def history(self) -> History | None:
         """What had been done before; None where there is nothing, or nothing readable."""
         try:
             with np.load(self._folder / "last.npz", allow_pickle=False) as file:
-                progress = Progress(**json.loads(str(file["state"])))
+                state = json.loads(str(file["state"]))
+            return History(state["run_id"], tuple(state["epochs"]))
         except FileNotFoundError:
             return None
         except (ValueError, OSError, EOFError, KeyError, TypeError, BadZipFile) as error:
             stderr.print(f"The saved state cannot be read ({error}); the trial starts anew.")
             return None
-        return progress
 
     def restore(self, regressor: keras.Model) -> None:
         """Put the last finished epoch's state into a compiled model with a built optimizer.
@@ -84,9 +71,9 @@ class Checkpoint:
         """
         self._restore("last", [*regressor.variables, *regressor.optimizer.variables])
 
-    def restore_best(self, regressor: keras.Model, progress: Progress) -> None:
+    def restore_best(self, regressor: keras.Model, history: History) -> None:
         """Put the best epoch's weights into the model."""
-        self._restore(f"best-{progress.best_epoch}", regressor.weights)
+        self._restore(f"best-{history.best_epoch}", regressor.weights)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -1,14 +1,18 @@
 """What happens at every step and after every epoch of a trial."""
 
 import time
-from collections.abc import Callable
 
 import keras
 import numpy as np
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from src.config.schema import FitConfig
 from src.console import stderr
-from src.data import TrainingBatches
+from src.data import Part, TrainingBatches
+from src.tracking import Run
+from src.training.checkpoint import Checkpoint
+from src.training.history import History
+from src.training.measurement import epoch_metrics, measure
 
 
 class DivergedError(RuntimeError):
@@ -49,30 +53,18 @@ class EpochBatches(keras.utils.PyDataset):
         self._epoch += 1
 
 
-class EpochEnd(keras.callbacks.Callback):
-    """Watches the loss at every step, and hands every finished epoch on with its times.
+class StepWatch(keras.callbacks.Callback):
+    """Shows every step, and ends the trial at the very step where its loss is no number.
 
     Attributes:
         bar: Progress bar to enter around `fit`, so that it goes away however `fit` ends.
     """
 
-    def __init__(
-        self,
-        epochs: int,
-        num_images: int,
-        finish_epoch: Callable[[int, dict[str, float]], bool],
-    ) -> None:
-        """Set up.
-
-        Args:
-            epochs: Epochs of the whole trial.
-            num_images: Training faces.
-            finish_epoch: Called with the epoch (from 1) and its times; true stops the trial.
-        """
+    def __init__(self, epochs: int) -> None:
         super().__init__()
         self._epochs = epochs
-        self._num_images = num_images
-        self._finish_epoch = finish_epoch
+        self._epoch = 0
+        self._task = TaskID(0)
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[loss]}"),
             TimeRemainingColumn(), console=stderr, transient=True,
@@ -82,28 +74,112 @@ class EpochEnd(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Start a bar for the epoch."""
         self._epoch = epoch + 1
-        self._started = time.perf_counter()
         self._task = self.bar.add_task(
             f"epoch {self._epoch}/{self._epochs}", total=self.params["steps"], loss=""
         )
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Stop the trial at the very step where the loss stops being a number."""
+        """Look at the running loss; once not a number, it never is one again."""
         loss = (logs or {})["loss"]
         if not np.isfinite(loss):
-            rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
-            raise DivergedError(self._epoch, batch + 1, float(rate))
+            raise DivergedError(self._epoch, batch + 1, _learning_rate(self.model))
         self.bar.update(self._task, advance=1, loss=f"loss {loss:.4g}")
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Measure, save and report, and stop when told so."""
+        """Take the bar away."""
         self.bar.remove_task(self._task)
+
+
+class EpochEnd(keras.callbacks.Callback):
+    """Measures, saves, logs and shows every finished epoch, and stops a trial that waits in vain.
+
+    Attributes:
+        history: Finished epochs, also those before an interruption.
+    """
+
+    def __init__(
+        self,
+        fit: FitConfig,
+        num_images: int,
+        train: Part,
+        val: Part,
+        saved: Checkpoint,
+        run: Run,
+        history: History,
+    ) -> None:
+        """Set up, and log what the run lacks of the history.
+
+        Args:
+            fit: Epochs, patience, and faces a step when measuring.
+            num_images: Training faces an epoch.
+            train: Training faces to measure.
+            val: Validation faces to measure.
+            saved: Where the state after each epoch goes.
+            run: Where the metrics go.
+            history: Epochs that were finished before an interruption.
+        """
+        super().__init__()
+        self._fit = fit
+        self._num_images = num_images
+        self._train = train
+        self._val = val
+        self._saved = saved
+        self._run = run
+        self.history = history
+        if len(history):
+            stderr.print(f"Going on after epoch {len(history)} of {fit.epochs}.")
+            run.log_epochs(history.epochs)
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Measure, save, log, show; saved before logged, so that no logged epoch runs again."""
         train_seconds = time.perf_counter() - self._started
-        times = {
+        batch_size = self._fit.eval_batch_size
+        record = epoch_metrics(
+            measure(self.model, self._train, batch_size),
+            measure(self.model, self._val, batch_size),
+            self.model.loss,
+        )
+        steps = self.params["steps"]
+        if not np.isfinite(record["mae/val"]):
+            raise DivergedError(epoch + 1, steps, _learning_rate(self.model))
+        epoch_seconds = time.perf_counter() - self._started
+        record |= {
+            "epoch": epoch + 1,
+            "loss/running": float((logs or {})["loss"]),
+            "learning_rate": _learning_rate(self.model),
             "time/train_seconds": train_seconds,
             "time/images_per_second": self._num_images / train_seconds,
-            "loss/running": float((logs or {})["loss"]),
-            "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+            "time/measure_seconds": epoch_seconds - train_seconds,
+            "time/epoch_seconds": epoch_seconds,
         }
-        if self._finish_epoch(self._epoch, times):
+        self.history = self.history.plus(record)
+        self._saved.save(self.model, self.history)
+        self._run.log_epochs(self.history.epochs)
+        stderr.print(_epoch_line(self.history, self._fit.epochs))
+        if self.history.stops_early(self._fit.early_stopping_patience):
             self.model.stop_training = True
+
+
+def _learning_rate(model: keras.Model) -> float:
+    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+
+
+def _epoch_line(history: History, epochs: int) -> str:
+    record = history.epochs[-1]
+    left = (epochs - len(history)) * history.typical("time/epoch_seconds")
+    return (
+        f"epoch {len(history):>{len(str(epochs))}}/{epochs}"
+        f"  train MAE {record['mae/train']:6.2f}  val MAE {record['mae/val']:6.2f}"
+        f"  gap {record['mae/gap']:+6.2f}  {record['time/epoch_seconds']:5.0f} s"
+        + (f"  ETA {_spell_seconds(left)}" if left else "")
+    )
+
+
+def _spell_seconds(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

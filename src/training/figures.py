@@ -4,16 +4,18 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from src.training.history import History
 from src.training.measurement import Measured
 
 _TRAIN, _VAL = "#0072b2", "#d55e00"  # distinct in gray and to colour-blind eyes
 
 
-def learning_curve(history: list[dict[str, float]], best_epoch: int, title: str) -> Figure:
+def learning_curve(history: History, title: str) -> Figure:
     """Training and validation MAE by epoch, the gap between them shaded, the best marked."""
-    epochs = [record["epoch"] for record in history]
-    train = np.array([record["mae/train"] for record in history])
-    val = np.array([record["mae/val"] for record in history])
+    epochs = [record["epoch"] for record in history.epochs]
+    train = np.array([record["mae/train"] for record in history.epochs])
+    val = np.array([record["mae/val"] for record in history.epochs])
+    best_epoch = history.best_epoch
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.fill_between(epochs, train, val, color="0.85", label="generalisation gap")

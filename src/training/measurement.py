@@ -10,6 +10,7 @@ import pandas as pd
 from src.data import Part
 from src.metrics import baseline_metrics, mean_absolute_error, regression_metrics
 from src.statistics import mean_interval
+from src.training.history import EpochRecord, History
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,10 @@ class Measured:
 
 
 class PartBatches(keras.utils.PyDataset):
-    """The pictures of a part in order, unchanged, for `predict`."""
+    """The pictures of a part in order, unchanged, for `predict`.
+
+    All batches have one size, the last face repeated: a smaller one would be traced anew.
+    """
 
     def __init__(self, part: Part, batch_size: int) -> None:
         super().__init__()
@@ -46,18 +50,17 @@ class PartBatches(keras.utils.PyDataset):
         return -(-len(self._part) // self._batch_size)
 
     def __getitem__(self, number: int) -> tuple[np.ndarray]:
-        start = number * self._batch_size
-        places = np.arange(start, min(start + self._batch_size, len(self._part)))
-        return (self._part.images(places),)
+        places = number * self._batch_size + np.arange(self._batch_size)
+        return (self._part.images(np.minimum(places, len(self._part) - 1)),)
 
 
 def measure(regressor: keras.Model, part: Part, batch_size: int) -> Measured:
     """Predict the ages of a part."""
     predictions = regressor.predict(PartBatches(part, batch_size), verbose=0)
-    return Measured(part, np.asarray(predictions, np.float32)[:, 0])
+    return Measured(part, np.asarray(predictions, np.float32)[: len(part), 0])
 
 
-def epoch_metrics(train: Measured, val: Measured, loss: str) -> dict[str, float]:
+def epoch_metrics(train: Measured, val: Measured, loss: str) -> EpochRecord:
     """MAE and loss on training and validation faces, and the generalisation gap.
 
     Both are in inference mode, without dropout and augmentation; what the optimizer saw is
@@ -72,18 +75,15 @@ def epoch_metrics(train: Measured, val: Measured, loss: str) -> dict[str, float]
     }
 
 
-def final_metrics(
-    history: list[dict[str, float]], best_epoch: int, val: Measured, train_ages: np.ndarray
-) -> dict[str, float]:
+def final_metrics(history: History, val: Measured, train_ages: np.ndarray) -> dict[str, float]:
     """The trial's scalars: best and last epoch, the best epoch's errors in detail, baselines.
 
     Args:
-        history: Records of all epochs.
-        best_epoch: From 1.
+        history: All epochs.
         val: Validation faces as the best epoch predicts them.
         train_ages: All training ages, for the mean and median predictors.
     """
-    best, last = history[best_epoch - 1], history[-1]
+    best, last = history.epochs[history.best_epoch - 1], history.epochs[-1]
     low, high = mean_interval(np.abs(val.predictions - val.part.ages))
     detail = part_metrics("val", val)
     baselines = baseline_metrics(train_ages, val.part.ages)
@@ -93,13 +93,15 @@ def final_metrics(
         "best/val_mae_high": high,
         "best/train_mae": best["mae/train"],
         "best/gap": best["mae/gap"],
-        "best/epoch": best_epoch,
+        "best/epoch": history.best_epoch,
         "last/val_mae": last["mae/val"],
         "last/train_mae": last["mae/train"],
         "last/gap": last["mae/gap"],
         **{name: value for name, value in detail.items() if name != "val/mae"},
         **{f"baseline/{name}": value for name, value in baselines.items()},
-        **_speed(history),
+        "time/seconds_per_epoch": history.typical("time/epoch_seconds"),
+        "time/images_per_second": history.typical("time/images_per_second"),
+        "time/total_seconds": sum(record["time/epoch_seconds"] for record in history.epochs),
     }
 
 
@@ -111,13 +113,3 @@ def part_metrics(name: str, measured: Measured) -> dict[str, float]:
 
 def _loss(name: str, measured: Measured) -> float:
     return float(keras.losses.get(name)(measured.part.ages, measured.predictions))
-
-
-def _speed(history: list[dict[str, float]]) -> dict[str, float]:
-    """Medians over the epochs; without the first, which traces the model, if there are more."""
-    settled = history[1:] or history
-    return {
-        "time/seconds_per_epoch": float(np.median([r["time/epoch_seconds"] for r in settled])),
-        "time/images_per_second": float(np.median([r["time/images_per_second"] for r in settled])),
-        "time/total_seconds": float(sum(r["time/epoch_seconds"] for r in history)),
-    }

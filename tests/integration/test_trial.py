@@ -10,11 +10,12 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.tracking import MlflowClient
 
 from src.errors import EnvironmentFaultError, UsageError
 from src.metrics import mean_absolute_error
-from src.training import TrialResult, trial
+from src.training import TrialResult, record
 from src.training.checkpoint import Checkpoint, open_checkpoint
 from tests.integration.small_backbone import TRACES
 
@@ -50,10 +51,10 @@ def same_numbers(one: TrialResult, other: TrialResult) -> bool:
 
 def test_finished_run_is_complete_in_mlflow(run) -> None:
     result = run("study.trial=7")
-    record = fetch(result.run_id)
-    assert record.info.status == "FINISHED"
-    assert record.info.run_name == "trial 7"
-    tags, params, metrics = record.data.tags, record.data.params, record.data.metrics
+    stored = fetch(result.run_id)
+    assert stored.info.status == "FINISHED"
+    assert stored.info.run_name == "trial 7"
+    tags, params, metrics = stored.data.tags, stored.data.params, stored.data.metrics
     assert tags["state"] == "COMPLETE"
     assert tags["study"] == "adhoc"
     assert tags["trial"] == "7"
@@ -77,7 +78,7 @@ def test_finished_run_is_complete_in_mlflow(run) -> None:
         "predictions/val.parquet", "provenance/git.diff", "provenance/machine.json",
         "provenance/packages.txt",
     }  # fmt: skip
-    inputs = record.inputs.dataset_inputs
+    inputs = stored.inputs.dataset_inputs
     assert [item.dataset.digest for item in inputs] == [tags["data_digest"]]
     config = json.loads(read_artifact(result.run_id, "config.json").read_text())
     assert config["data.batch_size"] == 8
@@ -122,9 +123,9 @@ def test_interrupted_trial_goes_on_to_the_same_numbers(
 
     save = Checkpoint.save
 
-    def save_and_die_at_two(self, regressor, progress) -> None:
-        save(self, regressor, progress)
-        if len(progress.history) == 2:
+    def save_and_die_at_two(self, regressor, history) -> None:
+        save(self, regressor, history)
+        if len(history) == 2:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -145,8 +146,8 @@ def test_interrupted_trial_goes_on_to_the_same_numbers(
 def test_resume_false_starts_anew(run, monkeypatch) -> None:
     save = Checkpoint.save
 
-    def save_and_die(self, regressor, progress) -> None:
-        save(self, regressor, progress)
+    def save_and_die(self, regressor, history) -> None:
+        save(self, regressor, history)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -164,8 +165,8 @@ def test_damaged_checkpoint_is_said_and_the_trial_starts_anew(
     undisturbed = run("study.name=undisturbed")
     save = Checkpoint.save
 
-    def save_and_die(self, regressor, progress) -> None:
-        save(self, regressor, progress)
+    def save_and_die(self, regressor, history) -> None:
+        save(self, regressor, history)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -185,14 +186,14 @@ def test_diverging_trial_is_infeasible_with_step_and_learning_rate(run) -> None:
     assert math.isinf(result.val_mae)
     assert "step" in result.infeasible
     assert "1e+30" in result.infeasible
-    record = fetch(result.run_id)
-    assert record.info.status == "FAILED"
-    assert record.data.tags["infeasible"] == result.infeasible
+    stored = fetch(result.run_id)
+    assert stored.info.status == "FAILED"
+    assert stored.data.tags["infeasible"] == result.infeasible
     assert "Infeasible" in result.summary()
 
 
 def test_failure_of_ours_leaves_its_traceback_with_the_run(run, monkeypatch) -> None:
-    monkeypatch.setattr(trial, "final_metrics", lambda *_: 1 / 0)
+    monkeypatch.setattr(record, "final_metrics", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run()
     (failed,) = MlflowClient().search_runs(["1"])
@@ -207,13 +208,15 @@ def test_early_stopping_keeps_the_best_epoch(run) -> None:
     result = run("fit.epochs=30", "fit.early_stopping_patience=2", "optimizer.learning_rate=0.3")
     best = int(result.metrics["best/epoch"])
     assert len(result.history) == best + 2 < 30
-    assert result.val_mae == min(record["mae/val"] for record in result.history)
+    assert result.val_mae == min(e["mae/val"] for e in result.history.epochs)
 
 
 def test_large_training_set_is_measured_on_a_fixed_subset(run) -> None:
     result = run("fit.train_eval_limit=10")
     again = run("fit.train_eval_limit=10")
-    assert [r["mae/train"] for r in result.history] == [r["mae/train"] for r in again.history]
+    assert [e["mae/train"] for e in result.history.epochs] == [
+        e["mae/train"] for e in again.history.epochs
+    ]
 
 
 def test_test_part_is_touched_only_when_asked(run) -> None:
@@ -234,9 +237,7 @@ def test_model_is_kept_by_policy_and_loads_with_pyfunc(run) -> None:
     kept = [bool(fetch(r.run_id).outputs.model_outputs) for r in (none, best, second, every)]
     assert kept == [False, True, False, True]
 
-    logged = mlflow.search_logged_models(output_format="list")
-    (model,) = [item for item in logged if item.source_run_id == best.run_id]
-    loaded = mlflow.pyfunc.load_model(f"models:/{model.model_id}")
+    loaded = mlflow.pyfunc.load_model(f"runs:/{best.run_id}/model")
     pictures = np.zeros((3, 32, 32, 3), np.uint8)
     ages = loaded.predict(pictures)
     assert np.asarray(ages).shape == (3, 1)
@@ -274,7 +275,9 @@ def test_busy_store_delays_numbers_and_loses_none(run, monkeypatch, caplog) -> N
         if metrics:
             calls.append(1)
             if len(calls) <= 2:
-                raise mlflow.exceptions.MlflowException("locked", error_code=6)
+                raise mlflow.exceptions.MlflowException(
+                    "locked", error_code=TEMPORARILY_UNAVAILABLE
+                )
         return log_batch(self, run_id, metrics=metrics, params=params, tags=tags, **options)
 
     monkeypatch.setattr(MlflowClient, "log_batch", busy_twice)

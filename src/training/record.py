@@ -1,0 +1,106 @@
+"""What a trial leaves in MLflow beside its curves."""
+
+import json
+import math
+
+import keras
+import pandas as pd
+
+from src.config import Config, configuration_hash, flatten
+from src.config.schema import KeepModel
+from src.data import Dataset
+from src.metrics import metrics_by_age_band
+from src.model import inference_model
+from src.tracking import Run, best_val_mae, provenance
+from src.training import figures
+from src.training.history import History
+from src.training.measurement import Measured, final_metrics, measure, part_metrics
+
+
+def run_name(config: Config) -> str:
+    """`trial 3` within a study, else the configuration's hash."""
+    number = config.study.trial
+    return f"trial {number}" if number is not None else configuration_hash(config)
+
+
+def tags(config: Config, dataset: Dataset) -> dict[str, str]:
+    """What a run is found by."""
+    found_by = {
+        "study": config.study.name,
+        "configuration_hash": configuration_hash(config),
+        "data_digest": dataset.digest,
+        "mlflow.source.git.commit": provenance.git_commit(),
+    }
+    if config.study.trial is not None:
+        found_by["trial"] = str(config.study.trial)
+    return found_by
+
+
+def log_start(run: Run, config: Config, dataset: Dataset) -> None:
+    """Everything that is known before the first step."""
+    run.log_params(
+        flatten(config)
+        | {"log10_learning_rate": f"{math.log10(config.optimizer.learning_rate):.4f}"}
+        | {f"num_{name}": len(dataset.part(name)) for name in ("train", "val", "test")}
+    )
+    run.log_text(json.dumps(flatten(config), indent=2), "config.json")
+    run.log_faces(
+        dataset.faces[["file_name", "age", "split"]],
+        source=str(dataset.root),
+        name=str(config.data.layout),
+        digest=dataset.digest,
+    )
+    run.log_table(dataset.findings, "audit.csv")
+    run.log_text(provenance.packages(), "provenance/packages.txt")
+    run.log_text(json.dumps(provenance.machine(), indent=2), "provenance/machine.json")
+    run.log_text(provenance.git_diff() or "no difference\n", "provenance/git.diff")
+
+
+def log_outcome(
+    run: Run,
+    config: Config,
+    dataset: Dataset,
+    regressor: keras.Model,
+    history: History,
+) -> dict[str, float]:
+    """Everything that is known at the end.
+
+    Args:
+        run: The trial's run.
+        config: The trial's configuration.
+        dataset: The trial's faces.
+        regressor: With its best epoch's weights.
+        history: All epochs.
+
+    Returns:
+        The trial's final scalars.
+    """
+    batch_size = config.fit.eval_batch_size
+    parts = {"val": measure(regressor, dataset.part("val"), batch_size)}
+    metrics = final_metrics(history, parts["val"], dataset.part("train").ages)
+    if config.fit.evaluate_test:
+        parts["test"] = measure(regressor, dataset.part("test"), batch_size)
+        metrics |= part_metrics("test", parts["test"])
+    for name, measured in parts.items():
+        run.log_table(measured.table(), f"predictions/{name}.parquet")
+        run.log_table(_by_age_band(measured), f"metrics/{name}_by_age_band.csv")
+    title = run_name(config)
+    run.log_figure(figures.learning_curve(history, title), "figures/learning_curve.png")
+    run.log_figure(
+        figures.predicted_against_true(parts["val"], f"{title}, epoch {history.best_epoch}"),
+        "figures/predicted_against_true.png",
+    )
+    if _keeps_model(run, config, dataset, metrics["best/val_mae"]):
+        run.log_model(inference_model(regressor), config.data.image_size)
+    run.log_final(metrics)
+    return metrics
+
+
+def _by_age_band(measured: Measured) -> pd.DataFrame:
+    return pd.DataFrame(metrics_by_age_band(measured.part.ages, measured.predictions))
+
+
+def _keeps_model(run: Run, config: Config, dataset: Dataset, val_mae: float) -> bool:
+    if config.tracking.keep_model is KeepModel.best:
+        return val_mae < best_val_mae(run.experiment_id, config.study.name, dataset.digest)
+    return config.tracking.keep_model is KeepModel.all

@@ -1,0 +1,65 @@
+"""What a trial came to."""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from src.tracking import Run
+from src.training.history import History
+
+
+class State(StrEnum):
+    """Where a trial stands."""
+
+    COMPLETE = "COMPLETE"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What a trial came to.
+
+    Attributes:
+        state: COMPLETE, or FAILED where the configuration is infeasible.
+        val_mae: The objective, years, at the best epoch; infinite where infeasible.
+        metrics: Final scalars, as in MLflow; empty where infeasible.
+        history: Its finished epochs.
+        run_id: The run in MLflow.
+        experiment_id: Its experiment there.
+        infeasible: Why the configuration is infeasible, or empty.
+    """
+
+    state: State
+    val_mae: float
+    metrics: dict[str, float]
+    history: History
+    run_id: str
+    experiment_id: str
+    infeasible: str = ""
+
+    @classmethod
+    def of_complete(cls, run: Run, history: History, metrics: dict[str, float]) -> "TrialResult":
+        """A trial that ran to its end."""
+        objective = metrics["best/val_mae"]
+        return cls(State.COMPLETE, objective, metrics, history, run.id, run.experiment_id)
+
+    @classmethod
+    def of_infeasible(cls, run: Run, history: History, reason: str) -> "TrialResult":
+        """A trial whose configuration cannot be evaluated."""
+        return cls(State.FAILED, math.inf, {}, history, run.id, run.experiment_id, reason)
+
+    def summary(self) -> str:
+        """Two or three lines for the terminal."""
+        page = (
+            "`mlflow ui` shows it at http://127.0.0.1:5000/#/experiments/"
+            f"{self.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
+        )
+        if self.infeasible:
+            return f"Infeasible: {self.infeasible}.\n{page}"
+        metrics = self.metrics
+        return (
+            f"Validation MAE {self.val_mae:.2f} years (95 % interval "
+            f"{metrics['best/val_mae_low']:.2f}–{metrics['best/val_mae_high']:.2f}) "
+            f"in epoch {metrics['best/epoch']:.0f}, gap {metrics['best/gap']:+.2f}; "
+            f"always guessing the median: {metrics['baseline/median_predictor_mae']:.2f}.\n{page}"
+        )

@@ -1,0 +1,70 @@
+"""The layer picture of README.md, held against the imports."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+LAYERS = (
+    {"config", "metrics", "statistics", "errors", "console"},
+    {"data", "model", "tracking"},
+    {"training"},
+    {"train", "command_line"},
+)
+"""Rooms by layer, from the ground up; an import may only point down, or stay in its room."""
+
+DOORS = {
+    "hydra": {"train", "command_line"},
+    "omegaconf": {"config", "train"},
+    "tensorflow": {"model", "data"},  # data: one of three decoders
+    "keras": {"model", "training", "tracking"},  # tracking: to save a model
+    "mlflow": {"tracking"},
+    "cv2": {"data"},
+    "PIL": {"data"},
+    "matplotlib": {"training", "tracking"},  # tracking: only the type of a figure
+}
+"""Rooms that may import a library."""
+
+
+def room(file: Path) -> str:
+    return file.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports() -> Iterator[tuple[Path, str]]:
+    """Every import anywhere in the source, also inside functions, as a dotted name."""
+    for file in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                yield from ((file, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{file}: relative import"
+                yield from ((file, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def layer(name: str) -> int:
+    (found,) = [number for number, rooms in enumerate(LAYERS) if name in rooms]
+    return found
+
+
+def test_imports_point_down() -> None:
+    inside = [
+        (room(file), name.split(".")[1]) for file, name in imports() if name.startswith("src.")
+    ]
+    assert len(inside) > 50
+    for importer, imported in inside:
+        peers = importer == imported or layer(importer) in (0, len(LAYERS) - 1)
+        assert layer(imported) < layer(importer) + peers, f"{importer} imports {imported}"
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_heavy_libraries_have_their_doors(library: str) -> None:
+    users = {room(file) for file, name in imports() if name.split(".")[0] == library}
+    assert users == DOORS[library]
+
+
+def test_every_room_has_a_layer() -> None:
+    rooms = {room(file) for file in SOURCE.rglob("*.py")} - {"__init__"}
+    assert rooms == set().union(*LAYERS)
