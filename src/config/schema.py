@@ -140,6 +140,7 @@ class ModelConfig:
     input_mode: InputMode
     freeze: str
     freeze_batch_norm: bool
+    batch_norm_momentum: float
     dropout_rate: float
     dropout_position: DropoutPosition
     hidden_units: list[int]

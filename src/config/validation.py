@@ -134,6 +134,9 @@ def _check_model(model: ModelConfig) -> Iterator[str]:
     yield from _check("model.hidden_units", model.hidden_units,
                       all(units >= 1 for units in model.hidden_units),
                       "hold widths >= 1, or be empty", "[48]")  # fmt: skip
+    momentum = model.batch_norm_momentum
+    yield from _check("model.batch_norm_momentum", momentum, 0 <= momentum < 1,
+                      "lie in [0, 1)", 0.99)  # fmt: skip
     weights = model.weights
     if weights not in (None, "imagenet") and not Path(weights).is_file():
         yield (

@@ -76,9 +76,24 @@ def freeze(backbone: keras.Model, until: str, freeze_batch_norm: bool) -> None:
         for layer in layers[: max(inside) + 1]:
             layer.trainable = False
     if freeze_batch_norm:
-        for layer in layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.trainable = False
+        for layer in _batch_norms(backbone):
+            layer.trainable = False
+
+
+def set_batch_norm_momentum(backbone: keras.Model, momentum: float) -> None:
+    """Say how slowly running means and variances follow the batches.
+
+    Args:
+        backbone: Changed in place.
+        momentum: Share of the old value kept at each step, [0, 1). Inference is noise until some
+            `5 / (1 - momentum)` steps have been trained, if the statistics were wrong at first.
+    """
+    for layer in _batch_norms(backbone):
+        layer.momentum = momentum
+
+
+def _batch_norms(backbone: keras.Model) -> list[keras.layers.BatchNormalization]:
+    return [x for x in backbone.layers if isinstance(x, keras.layers.BatchNormalization)]
 
 
 def _imagenet_weights() -> Path:

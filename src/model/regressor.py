@@ -3,7 +3,7 @@
 import keras
 
 from src.config.schema import DropoutPosition, InputMode, ModelConfig
-from src.model.backbone import build_backbone, freeze
+from src.model.backbone import build_backbone, freeze, set_batch_norm_momentum
 
 IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
 """Mean of ImageNet's pixels as `keras.applications.resnet.preprocess_input` subtracts it."""
@@ -29,6 +29,7 @@ def build_regressor(model: ModelConfig, image_size: int, mean_age: float) -> ker
     pictures = keras.Input((image_size, image_size, 3), dtype="uint8", name="pictures")
     backbone = build_backbone(image_size, model.weights)
     freeze(backbone, model.freeze, model.freeze_batch_norm)
+    set_batch_norm_momentum(backbone, model.batch_norm_momentum)
 
     features = backbone(_preprocess(pictures, model.input_mode))
     dropout = keras.layers.Dropout(model.dropout_rate, name="dropout")

@@ -35,29 +35,18 @@ class Measured:
         return self.part.faces[["row", "file_name", "age"]].assign(prediction=self.predictions)
 
 
-class PartBatches(keras.utils.PyDataset):
-    """The pictures of a part in order, unchanged, for `predict`.
-
-    All batches have one size, the last face repeated: a smaller one would be traced anew.
-    """
-
-    def __init__(self, part: Part, batch_size: int) -> None:
-        super().__init__()
-        self._part = part
-        self._batch_size = batch_size
-
-    def __len__(self) -> int:
-        return -(-len(self._part) // self._batch_size)
-
-    def __getitem__(self, number: int) -> tuple[np.ndarray]:
-        places = number * self._batch_size + np.arange(self._batch_size)
-        return (self._part.images(np.minimum(places, len(self._part) - 1)),)
-
-
 def measure(regressor: keras.Model, part: Part, batch_size: int) -> Measured:
-    """Predict the ages of a part."""
-    predictions = regressor.predict(PartBatches(part, batch_size), verbose=0)
-    return Measured(part, np.asarray(predictions, np.float32)[: len(part), 0])
+    """Predict the ages of a part, its pictures in order and unchanged.
+
+    All batches have one size, the last face repeated, because each size would be traced anew.
+    Keras's `predict` is left out: it makes a TensorFlow iterator for each call, with the trouble
+    that `EpochBatches` tells of.
+    """
+    predictions = []
+    for start in range(0, len(part), batch_size):
+        places = np.minimum(np.arange(start, start + batch_size), len(part) - 1)
+        predictions.append(regressor.predict_on_batch(part.images(places))[:, 0])
+    return Measured(part, np.concatenate(predictions)[: len(part)].astype(np.float32))
 
 
 def epoch_metrics(train: Measured, val: Measured, loss: str) -> EpochRecord:

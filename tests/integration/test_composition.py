@@ -72,5 +72,5 @@ def test_scale_beats_trial_in_whatever_order_they_are_typed(compose_config) -> N
     orders = (["+trial=3", "+scale=small"], ["+scale=small", "+trial=3"])
     one, other = (compose_config(*order) for order in orders)
     assert one == other
-    assert one.data.image_size == 64
+    assert one.data.image_size == 32
     assert one.optimizer.learning_rate == 3e-4

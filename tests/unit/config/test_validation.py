@@ -11,6 +11,7 @@ from src.errors import UsageError
         "model.dropout_rate=1.0",
         "model.dropout_rate=-0.1",
         "model.dropout_rate=nan",
+        "model.batch_norm_momentum=1",
         "model.hidden_units=[0]",
         "model.freeze=conv9_block1",
         "model.weights=missing.weights.h5",
