@@ -24,7 +24,7 @@ def train(tree: DictConfig) -> float:
         except KeyboardInterrupt:
             print("Interrupted. The same command goes on after the last finished epoch.")
             sys.exit(130)
-    print(result.summary())
+    print(f"{result.headline()}\n`mlflow ui` shows it at {result.page()}")
     if result.infeasible and HydraConfig.get().mode is RunMode.RUN:
         sys.exit(3)
     return result.val_mae

@@ -124,6 +124,10 @@ class Run:
         self.infeasible = reason
         self.set_tags({"infeasible": reason})
 
+    def describe(self, text: str) -> None:
+        """The Markdown that MLflow's page shows as the run's description."""
+        self.set_tags({"mlflow.note.content": text})
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Tags, replacing those of the same name."""
         entities = [RunTag(key, value) for key, value in tags.items()]

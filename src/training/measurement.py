@@ -1,6 +1,5 @@
 """Errors after an epoch and at the end, always in inference mode on unchanged pictures."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
@@ -65,7 +64,7 @@ def epoch_metrics(train: Measured, val: Measured, loss: str) -> EpochRecord:
 
 
 def final_metrics(history: History, val: Measured, train_ages: np.ndarray) -> dict[str, float]:
-    """The trial's scalars: best and last epoch, the best epoch's errors in detail, baselines.
+    """The trial's scalars: best and last epoch, the best epoch's errors in detail.
 
     Args:
         history: All epochs.
@@ -74,8 +73,6 @@ def final_metrics(history: History, val: Measured, train_ages: np.ndarray) -> di
     """
     best, last = history.epochs[history.best_epoch - 1], history.epochs[-1]
     low, high = mean_interval(np.abs(val.predictions - val.part.ages))
-    detail = part_metrics("val", val)
-    baselines = baseline_metrics(train_ages, val.part.ages)
     return {
         "best/val_mae": best["mae/val"],
         "best/val_mae_low": low,
@@ -86,17 +83,17 @@ def final_metrics(history: History, val: Measured, train_ages: np.ndarray) -> di
         "last/val_mae": last["mae/val"],
         "last/train_mae": last["mae/train"],
         "last/gap": last["mae/gap"],
-        **{name: value for name, value in detail.items() if name != "val/mae"},
-        **{f"baseline/{name}": value for name, value in baselines.items()},
+        **part_metrics("val", val, train_ages),
         "time/seconds_per_epoch": history.typical("time/epoch_seconds"),
         "time/images_per_second": history.typical("time/images_per_second"),
         "time/total_seconds": sum(record["time/epoch_seconds"] for record in history.epochs),
     }
 
 
-def part_metrics(name: str, measured: Measured) -> dict[str, float]:
-    """`regression_metrics` of a part, such as `val/rmse`."""
-    metrics: Mapping[str, float] = regression_metrics(measured.part.ages, measured.predictions)
+def part_metrics(name: str, measured: Measured, train_ages: np.ndarray) -> dict[str, float]:
+    """Errors of a part, such as `val/rmse`, beside those of the mean and median predictors."""
+    ages = measured.part.ages
+    metrics = regression_metrics(ages, measured.predictions) | baseline_metrics(train_ages, ages)
     return {f"{name}/{key}": value for key, value in metrics.items()}
 
 

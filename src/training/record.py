@@ -77,10 +77,11 @@ def log_outcome(
     """
     batch_size = config.fit.eval_batch_size
     parts = {"val": measure(regressor, dataset.part("val"), batch_size)}
-    metrics = final_metrics(history, parts["val"], dataset.part("train").ages)
+    train_ages = dataset.part("train").ages
+    metrics = final_metrics(history, parts["val"], train_ages)
     if config.fit.evaluate_test:
         parts["test"] = measure(regressor, dataset.part("test"), batch_size)
-        metrics |= part_metrics("test", parts["test"])
+        metrics |= part_metrics("test", parts["test"], train_ages)
     for name, measured in parts.items():
         run.log_table(measured.table(), f"predictions/{name}.parquet")
         run.log_table(_by_age_band(measured), f"metrics/{name}_by_age_band.csv")

@@ -48,18 +48,21 @@ class TrialResult:
         """A trial whose configuration cannot be evaluated."""
         return cls(State.FAILED, math.inf, {}, history, run.id, run.experiment_id, reason)
 
-    def summary(self) -> str:
-        """Two or three lines for the terminal."""
-        page = (
-            "`mlflow ui` shows it at http://127.0.0.1:5000/#/experiments/"
-            f"{self.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
-        )
+    def headline(self) -> str:
+        """One sentence: the error with its interval, the gap, and what no model would reach."""
         if self.infeasible:
-            return f"Infeasible: {self.infeasible}.\n{page}"
+            return f"Infeasible: {self.infeasible}."
         metrics = self.metrics
         return (
             f"Validation MAE {self.val_mae:.2f} years (95 % interval "
             f"{metrics['best/val_mae_low']:.2f}–{metrics['best/val_mae_high']:.2f}) "
             f"in epoch {metrics['best/epoch']:.0f}, gap {metrics['best/gap']:+.2f}; "
-            f"always guessing the median: {metrics['baseline/median_predictor_mae']:.2f}.\n{page}"
+            f"always guessing the median: {metrics['val/median_predictor_mae']:.2f}."
+        )
+
+    def page(self) -> str:
+        """Where a bare `mlflow ui` on this machine shows the run."""
+        return (
+            f"http://127.0.0.1:5000/#/experiments/{self.experiment_id}/runs/{self.run_id}"
+            "?workflowType=machine_learning"
         )

@@ -51,6 +51,7 @@ def run_trial(config: Config) -> TrialResult:
             if run.is_new:
                 record.log_start(run, config, dataset)
             result = _train_and_measure(config, dataset, saved, before, run)
+            run.describe(result.headline())
         saved.clear()  # only now: a trial that dies earlier goes on from what was saved
     return result
 

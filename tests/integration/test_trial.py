@@ -67,8 +67,8 @@ def test_finished_run_is_complete_in_mlflow(run) -> None:
     assert metrics["best/val_mae"] == min(value for _, value in curve(result.run_id, "mae/val"))
     assert metrics["last/val_mae"] == curve(result.run_id, "mae/val")[-1][1]
     for key in ("best/train_mae", "best/gap", "best/epoch", "val/rmse", "val/median_error",
-                "val/cs5", "val/bias", "baseline/mean_predictor_mae",
-                "baseline/median_predictor_mae", "time/images_per_second",
+                "val/cs5", "val/bias", "val/mean_predictor_mae",
+                "val/median_predictor_mae", "time/images_per_second",
                 "time/seconds_per_epoch"):  # fmt: skip
         assert key in metrics, key
     assert "test/mae" not in metrics
@@ -189,7 +189,7 @@ def test_diverging_trial_is_infeasible_with_step_and_learning_rate(run) -> None:
     stored = fetch(result.run_id)
     assert stored.info.status == "FAILED"
     assert stored.data.tags["infeasible"] == result.infeasible
-    assert "Infeasible" in result.summary()
+    assert "Infeasible" in result.headline()
 
 
 def test_failure_of_ours_leaves_its_traceback_with_the_run(run, monkeypatch) -> None:
