@@ -14,9 +14,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setup: .venv/installed  ## Make .venv with the locked packages (LOCK=requirements-gpu.lock for a GPU)
+setup: .venv/$(LOCK).installed  ## Make .venv with the locked packages (LOCK=requirements-gpu.lock for a GPU)
 
-.venv/installed: $(LOCK)
+.venv/$(LOCK).installed: $(LOCK)
 	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed. Received: %d.%d (PYTHON=$(PYTHON)). Fix: make PYTHON=python3.11" % sys.version_info[:2])'
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --require-hashes -r $(LOCK)

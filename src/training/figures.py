@@ -11,7 +11,10 @@ _TRAIN, _VAL = "#0072b2", "#d55e00"  # distinct in gray and to colour-blind eyes
 
 
 def learning_curve(history: History, title: str) -> Figure:
-    """Training and validation MAE by epoch, the gap between them shaded, the best marked."""
+    """Training and validation MAE by epoch, the gap between them shaded, the best marked.
+
+    Both in inference mode on pictures without augmentation.
+    """
     epochs = [record["epoch"] for record in history.epochs]
     train = np.array([record["mae/train"] for record in history.epochs])
     val = np.array([record["mae/val"] for record in history.epochs])
@@ -24,7 +27,7 @@ def learning_curve(history: History, title: str) -> Figure:
     best = val[best_epoch - 1]
     axes.plot([best_epoch], [best], "*", color=_VAL, markersize=14,
               label=f"best: {best:.2f} years, epoch {best_epoch}")  # fmt: skip
-    axes.set(xlabel="epoch", ylabel="MAE (years), inference mode, no augmentation", title=title)
+    axes.set(xlabel="epoch", ylabel="MAE (years)", title=title)
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
