@@ -3,7 +3,7 @@ PYTHON ?= python3
 # Which locked set of packages: requirements.lock (CPU), or requirements-gpu.lock.
 LOCK ?= requirements.lock
 DATA ?= sample
-STUDY ?= adhoc
+STUDY ?= seed
 TRIAL ?= 3
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
