@@ -190,6 +190,11 @@ def _check_fit(fit: FitConfig) -> Iterator[str]:
     patience = fit.early_stopping_patience
     yield from _check("fit.early_stopping_patience", patience, patience is None or patience >= 1,
                       "be null or >= 1", 5)  # fmt: skip
+    if fit.jit_compile and fit.deterministic:
+        yield (
+            "Keras leaves XLA out where operations must be deterministic. Received: "
+            "fit.jit_compile=true fit.deterministic=true. Fix: fit.deterministic=false"
+        )
     for name in ("eval_batch_size", "train_eval_limit"):
         value = getattr(fit, name)
         yield from _check(f"fit.{name}", value, value >= 1, "be >= 1", 64)

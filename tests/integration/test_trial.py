@@ -49,6 +49,27 @@ def same_numbers(one: TrialResult, other: TrialResult) -> bool:
     return numbers(one) == numbers(other)
 
 
+@pytest.fixture
+def run_until_epoch(run, monkeypatch):
+    """Interrupt a trial just after an epoch was saved, before it is logged; its run."""
+    save = Checkpoint.save
+
+    def run_and_interrupt(epoch: int, *overrides: str) -> mlflow.entities.Run:
+        def save_and_die(self, regressor, history) -> None:
+            save(self, regressor, history)
+            if len(history) == epoch:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Checkpoint, "save", save_and_die)
+            with pytest.raises(KeyboardInterrupt):
+                run(*overrides)
+        (killed,) = MlflowClient().search_runs(["1"], "attributes.status = 'KILLED'")
+        return killed
+
+    return run_and_interrupt
+
+
 def test_finished_run_is_complete_in_mlflow(run) -> None:
     result = run("study.trial=7")
     stored = fetch(result.run_id)
@@ -113,26 +134,22 @@ def test_step_and_prediction_are_traced_once_each(run) -> None:
     assert TRACES.count(False) <= building + 1
 
 
-@pytest.mark.parametrize("schedule", ["constant", "warmup_cosine"])
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_interrupted_trial_goes_on_to_the_same_numbers(
-    run, monkeypatch, schedule, optimizer
-) -> None:
-    overrides = [f"optimizer={optimizer}", f"schedule={schedule}", "optimizer.learning_rate=1e-3"]
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["optimizer=adam", "schedule=constant"],
+        ["optimizer=adamw", "schedule=warmup_cosine"],
+        ["optimizer=sgd", "schedule=cosine"],
+        ["fit.precision=mixed_float16"],
+        ["fit.precision=mixed_bfloat16"],
+    ],
+    ids=" ".join,
+)
+def test_interrupted_trial_goes_on_to_the_same_numbers(run, run_until_epoch, overrides) -> None:
+    overrides = [*overrides, "optimizer.learning_rate=1e-3"]
     undisturbed = run(*overrides, "study.name=undisturbed")
 
-    save = Checkpoint.save
-
-    def save_and_die_at_two(self, regressor, history) -> None:
-        save(self, regressor, history)
-        if len(history) == 2:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Checkpoint, "save", save_and_die_at_two)
-        with pytest.raises(KeyboardInterrupt):
-            run(*overrides)
-    (killed,) = MlflowClient().search_runs(["1"], "attributes.status = 'KILLED'")
+    killed = run_until_epoch(2, *overrides)
 
     resumed = run(*overrides)
     assert resumed.run_id == killed.info.run_id
@@ -143,36 +160,28 @@ def test_interrupted_trial_goes_on_to_the_same_numbers(
     assert fetch(resumed.run_id).data.tags["state"] == "COMPLETE"
 
 
-def test_resume_false_starts_anew(run, monkeypatch) -> None:
-    save = Checkpoint.save
+def test_deleted_run_of_an_interrupted_trial_is_replaced_by_a_complete_one(
+    run, run_until_epoch
+) -> None:
+    killed = run_until_epoch(2)
+    MlflowClient().delete_run(killed.info.run_id)
+    resumed = run()
+    assert resumed.run_id != killed.info.run_id
+    assert [step for step, _ in curve(resumed.run_id, "mae/val")] == [1, 2, 3, 4]
+    assert fetch(resumed.run_id).data.params["data.batch_size"] == "8"
 
-    def save_and_die(self, regressor, history) -> None:
-        save(self, regressor, history)
-        raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Checkpoint, "save", save_and_die)
-        with pytest.raises(KeyboardInterrupt):
-            run()
-    (killed,) = MlflowClient().search_runs(["1"], "attributes.status = 'KILLED'")
+def test_resume_false_starts_anew(run, run_until_epoch) -> None:
+    killed = run_until_epoch(1)
     assert run("fit.resume=false").run_id != killed.info.run_id
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 half of a zip"])
 def test_damaged_checkpoint_is_said_and_the_trial_starts_anew(
-    run, monkeypatch, capsys, damage
+    run, run_until_epoch, capsys, damage
 ) -> None:
     undisturbed = run("study.name=undisturbed")
-    save = Checkpoint.save
-
-    def save_and_die(self, regressor, history) -> None:
-        save(self, regressor, history)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Checkpoint, "save", save_and_die)
-        with pytest.raises(KeyboardInterrupt):
-            run()
+    run_until_epoch(1)
     (last,) = Path("mlruns/checkpoints/adhoc").rglob("last.npz")
     last.write_bytes(damage)
     assert same_numbers(run(), undisturbed)
