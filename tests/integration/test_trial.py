@@ -13,10 +13,10 @@ import pytest
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.tracking import MlflowClient
 
-from src.errors import EnvironmentFaultError, UsageError
+from src.errors import UsageError
 from src.metrics import mean_absolute_error
 from src.training import TrialResult, record
-from src.training.checkpoint import Checkpoint, open_checkpoint
+from src.training.checkpoint import Checkpoint
 from tests.integration.small_backbone import TRACES
 
 pytestmark = pytest.mark.slow
@@ -251,15 +251,6 @@ def test_model_is_kept_by_policy_and_loads_with_pyfunc(run) -> None:
     ages = loaded.predict(pictures)
     assert np.asarray(ages).shape == (3, 1)
     assert 0 < np.asarray(ages).mean() < 120
-
-
-def test_same_trial_twice_at_once_is_refused(tmp_path) -> None:
-    with (
-        open_checkpoint(tmp_path / "trial"),
-        pytest.raises(EnvironmentFaultError, match="running this very trial"),
-        open_checkpoint(tmp_path / "trial"),
-    ):
-        pass
 
 
 def test_run_of_a_dead_process_is_marked_killed_at_the_next_start(run) -> None:

@@ -1,0 +1,52 @@
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.tracking import MlflowClient
+
+from src.tracking import open_store
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_processes_that_start_at_once_share_one_store(in_tmp_path: Path) -> None:
+    script = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from src.tracking import open_store\n"
+        "print(open_store('faces'))\n"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    ids = {process.communicate(timeout=120)[0].strip() for process in processes}
+    assert [process.returncode for process in processes] == [0] * 4
+    assert ids == {"1"}
+
+
+def test_artifacts_lie_at_a_relative_place(in_tmp_path: Path) -> None:
+    created = open_store("faces")
+    with sqlite3.connect("mlflow.db") as connection:
+        query = "SELECT artifact_location FROM experiments WHERE experiment_id = ?"
+        assert connection.execute(query, (created,)).fetchone() == ("mlruns/artifacts",)
+    connection.close()
+
+
+def test_deleted_experiment_comes_back(in_tmp_path: Path) -> None:
+    created = open_store("faces")
+    MlflowClient().delete_experiment(created)
+    assert open_store("faces") == created
+    assert MlflowClient().get_experiment(created).lifecycle_stage == "active"
+
+
+def test_another_store_keeps_its_own_artifact_location(in_tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{in_tmp_path / 'other.db'}")
+    mlflow.set_tracking_uri(None)
+    created = open_store("faces")
+    assert not Path("mlflow.db").exists()
+    assert MlflowClient().get_experiment(created).artifact_location != "mlruns/artifacts"
