@@ -3,8 +3,12 @@ PYTHON ?= python3
 # Which locked set of packages: requirements.lock (CPU), or requirements-gpu.lock.
 LOCK ?= requirements.lock
 DATA ?= sample
+# Folder of the faces, for every DATA but sample.
+ROOT ?=
 STUDY ?= seed
 TRIAL ?= 3
+
+faces = data=$(DATA) $(if $(ROOT),data.root=$(ROOT))
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -22,11 +26,11 @@ setup: .venv/$(LOCK).installed  ## Make .venv with the locked packages (LOCK=req
 	.venv/bin/pip install --quiet --require-hashes -r $(LOCK)
 	@touch $@
 
-sweep: setup  ## Train the seed study's three trials on small drawn faces (DATA=sample)
-	python -m src.train -m +trial=1,2,3 +scale=small data=$(DATA) study=$(STUDY)
+sweep: setup  ## Train the seed study's three trials at small scale (DATA=sample, or DATA=labels_csv ROOT=<folder>)
+	python -m src.train -m +trial=1,2,3 +scale=small $(faces) study=$(STUDY)
 
 trial: setup  ## Train one trial of the seed study (TRIAL=3)
-	python -m src.train +trial=$(TRIAL) data=$(DATA) study=$(STUDY)
+	python -m src.train +trial=$(TRIAL) $(faces) study=$(STUDY)
 
 test: setup lint  ## Check style and types, and run all tests
 	pytest --cov=src --cov-report=term:skip-covered

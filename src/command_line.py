@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
+from hydra.types import RunMode
 
 from src.config import adapt_overrides, schema_nodes
 from src.errors import ExplainedError
@@ -24,8 +27,14 @@ def register_schema() -> None:
 
 @contextmanager
 def explained_errors() -> Iterator[None]:
-    """Print an error that explains itself without a traceback, and exit with status 1."""
+    """Print an error that explains itself without a traceback, and exit with status 1.
+
+    In a multirun the other jobs still run; Hydra reports the first error again at the end.
+    """
     try:
         yield
     except ExplainedError as error:
+        if HydraConfig.get().mode is RunMode.MULTIRUN:
+            print(f"error: {error}", file=sys.stderr)
+            raise CompactHydraException(f"error: {error}") from None
         sys.exit(f"error: {error}")

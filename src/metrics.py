@@ -1,7 +1,5 @@
 """Errors of age predictions, in years."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 AGE_BANDS = ((0, 4), (5, 12), (13, 19), (20, 29), (30, 39), (40, 49), (50, 59), (60, 69), (70, 120))
@@ -45,18 +43,14 @@ def regression_metrics(ages: np.ndarray, predictions: np.ndarray) -> dict[str, f
     }
 
 
-def metrics_by_age_band(
-    ages: np.ndarray,
-    predictions: np.ndarray,
-    bands: Sequence[tuple[int, int]] = AGE_BANDS,
-) -> list[dict[str, float | str]]:
-    """`regression_metrics` within each band, with the band's name and its number of faces `n`.
+def metrics_by_age_band(ages: np.ndarray, predictions: np.ndarray) -> list[dict[str, float | str]]:
+    """`regression_metrics` within each of `AGE_BANDS`, with its name and number of faces.
 
     A face belongs to the band whose whole years contain its age; bands without faces are left
     out.
     """
     rows: list[dict[str, float | str]] = []
-    for low, high in bands:
+    for low, high in AGE_BANDS:
         inside = (ages >= low) & (ages < high + 1)
         if inside.any():
             metrics = regression_metrics(ages[inside], predictions[inside])

@@ -1,9 +1,9 @@
-"""The configuration: its shape, its limits, its identity. Knows no file of data and no library."""
+"""The configuration: its shape, its limits, its identity."""
 
 from src.config.identity import configuration_hash, flatten
 from src.config.overrides import adapt_overrides
 from src.config.schema import Config, schema_nodes
-from src.config.validation import to_config, validate
+from src.config.validation import to_config
 
 __all__ = [
     "Config",
@@ -12,5 +12,4 @@ __all__ = [
     "flatten",
     "schema_nodes",
     "to_config",
-    "validate",
 ]

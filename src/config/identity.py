@@ -12,7 +12,11 @@ _NOT_IDENTITY = (
     "study",
     "tracking",
     "data.root",
+    "data.labels_file",
+    "data.image_dir",
+    "data.columns",
     "data.cache_dir",
+    "fit.eval_batch_size",
     "fit.resume",
     "fit.evaluate_test",
 )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.config.schema import (
+    AdamConfig,
+    AdamWConfig,
     AugmentationConfig,
     Config,
     DataConfig,
@@ -19,13 +22,19 @@ from src.config.schema import (
     OptimizerConfig,
     ScheduleConfig,
     SGDConfig,
-    SplitConfig,
     SplitMethod,
 )
 from src.errors import UsageError
 
 MIN_IMAGE_SIZE = 32  # keras.applications.ResNet50 refuses less
-BACKBONE_STAGES = tuple(f"conv{stage}" for stage in range(1, 6))
+BACKBONE_BLOCKS = {"conv2": 3, "conv3": 4, "conv4": 6, "conv5": 3}
+"""Blocks of each stage of ResNet50 (He et al. 2016, table 1), named such as `conv4_block6`."""
+FREEZABLE = (
+    "none", "backbone", "conv1", *BACKBONE_BLOCKS,
+    *(f"{stage}_block{n}" for stage, last in BACKBONE_BLOCKS.items() for n in range(1, last + 1)),
+)  # fmt: skip
+OPTIMIZER_NAMES = {AdamWConfig: "AdamW", AdamConfig: "Adam", SGDConfig: "SGD"}
+_STUDY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .-]*")  # a folder, and part of a query
 
 
 def to_config(tree: DictConfig) -> Config:
@@ -35,14 +44,15 @@ def to_config(tree: DictConfig) -> Config:
         UsageError: If a key is unknown or missing, a value lies outside its range, or two values
             exclude each other. All mistakes are listed at once.
     """
-    unknown = list(_unknown_keys(tree))
-    if unknown:
-        raise UsageError("\n".join(unknown))
     try:
+        unknown = list(_unknown_keys(tree))
+        if unknown:
+            raise UsageError("\n".join(unknown))
         config: Any = OmegaConf.to_object(tree)
     except OmegaConfBaseException as error:
+        reason = str(error.msg).splitlines()[0]
         fix = f"give it a value, such as {error.full_key}=… on the command line"
-        raise UsageError(f"{error.msg}. Received: {error.full_key}=???. Fix: {fix}") from error
+        raise UsageError(f"{reason}. Received: {error.full_key}. Fix: {fix}") from error
     validate(config)
     return config
 
@@ -55,21 +65,23 @@ def validate(config: Config) -> None:
     """
     mistakes = [
         *_check_data(config.data),
-        *_check_split(config.data.split),
+        *_check_split(config.data),
         *_check_model(config.model),
         *_check_optimizer(config.optimizer),
         *_check_schedule(config.schedule, config.fit.epochs),
         *_check_augmentation(config.augmentation),
         *_check_fit(config.fit),
         *_check("seed", config.seed, 0 <= config.seed < 2**32, "lie in [0, 2^32)", 0),
-        *_check("study.name", config.study.name, config.study.name.strip() != "",
-                "not be empty", "adhoc"),
+        *_check("study.name", config.study.name, _STUDY_NAME.fullmatch(config.study.name),
+                "consist of letters, digits, `_`, `-`, `.` and spaces, and not begin with a dot",
+                "adhoc"),
+        *_check_test_part(config),
     ]  # fmt: skip
     if mistakes:
         raise UsageError("\n".join(mistakes))
 
 
-def _check(key: str, value: Any, holds: bool, must: str, suggestion: Any) -> Iterator[str]:
+def _check(key: str, value: Any, holds: object, must: str, suggestion: Any) -> Iterator[str]:
     if not holds:
         yield f"`{key}` must {must}. Received: {key}={_spell(value)}. Fix: {key}={suggestion}"
 
@@ -108,8 +120,18 @@ def _check_root(data: DataConfig) -> Iterator[str]:
         )
 
 
-def _check_split(split: SplitConfig) -> Iterator[str]:
+def _check_split(data: DataConfig) -> Iterator[str]:
+    split = data.split
+    yield from _check("data.split.seed", split.seed, 0 <= split.seed < 2**32,
+                      "lie in [0, 2^32)", 0)  # fmt: skip
     if split.method is SplitMethod.official:
+        has_split = data.layout is Layout.appa_real or data.columns.split is not None
+        if data.layout is Layout.utkface or not has_split:
+            yield (
+                f"`data={data.layout}` has no official split. "
+                f"Received: data.split.method=official data.columns.split={data.columns.split}. "
+                "Fix: data.split.method=stratified, or data.columns.split=<column> of a labels_csv"
+            )
         return
     for name in ("val_fraction", "test_fraction"):
         value = getattr(split, name)
@@ -128,6 +150,17 @@ def _check_split(split: SplitConfig) -> Iterator[str]:
         )
 
 
+def _check_test_part(config: Config) -> Iterator[str]:
+    split = config.data.split
+    has_test = split.method is SplitMethod.official or split.test_fraction > 0
+    if config.fit.evaluate_test and not has_test:
+        yield (
+            "This split has no test part. Received: fit.evaluate_test=true "
+            f"data.split.test_fraction={split.test_fraction}. "
+            "Fix: data.split.test_fraction=0.2, or fit.evaluate_test=false"
+        )
+
+
 def _check_model(model: ModelConfig) -> Iterator[str]:
     rate = model.dropout_rate
     yield from _check("model.dropout_rate", rate, 0 <= rate < 1, "lie in [0, 1)", 0.5)
@@ -143,10 +176,8 @@ def _check_model(model: ModelConfig) -> Iterator[str]:
             f"The weights file does not exist. Received: model.weights={weights}. "
             "Fix: model.weights=imagenet, model.weights=<file>.weights.h5 or model.weights=null"
         )
-    stage = model.freeze.split("_")[0]
-    known = model.freeze in ("none", "backbone") or stage in BACKBONE_STAGES
-    must = "be none, backbone or a block such as conv4_block6"
-    yield from _check("model.freeze", model.freeze, known, must, "conv4_block6")
+    yield from _check("model.freeze", model.freeze, model.freeze in FREEZABLE,
+                      f"be one of {', '.join(FREEZABLE)}", "conv4_block6")  # fmt: skip
     if weights is None and model.freeze != "none":
         yield (
             "Frozen random weights never learn. Received: model.weights=null "
@@ -155,6 +186,11 @@ def _check_model(model: ModelConfig) -> Iterator[str]:
 
 
 def _check_optimizer(optimizer: OptimizerConfig) -> Iterator[str]:
+    name = OPTIMIZER_NAMES[type(optimizer)]
+    yield from _check("optimizer.name", optimizer.name, optimizer.name == name,
+                      f"be {name} here; optimizer=sgd chooses another", name)  # fmt: skip
+    epsilon = getattr(optimizer, "epsilon", 1)
+    yield from _check("optimizer.epsilon", epsilon, 0 < epsilon < 1e3, "be > 0", 1e-7)
     rate = optimizer.learning_rate
     yield from _check("optimizer.learning_rate", rate, 0 < rate < float("inf"), "be > 0", 1e-4)
     clipnorm = optimizer.clipnorm

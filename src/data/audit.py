@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -32,9 +32,13 @@ def audit(
         findings, with `FINDING_COLUMNS`, in the table's order: at most one for each row.
     """
     records = table.to_dict("records")
-    paths = [root / record["file_name"] for record in records]
+    inside = root.resolve()
+
+    def judge(record: dict[str, Any]) -> dict[str, Any]:
+        return _judge(record, root / record["file_name"], inside)
+
     with ThreadPoolExecutor(max_workers=min(32, 4 * (os.cpu_count() or 1))) as pool:
-        judged = list(progress(pool.map(_judge, records, paths), "reading faces", len(records)))
+        judged = list(progress(pool.map(judge, records), "reading faces", len(records)))
     found = pd.DataFrame(judged)
     bad = found["reason"] != ""
     faces = found[~bad].sort_values(["digest", "row"], ignore_index=True)
@@ -93,12 +97,12 @@ def summarise(findings: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _judge(record: dict[str, Any], path: Path) -> dict[str, Any]:
+def _judge(record: dict[str, Any], path: Path, root: Path) -> dict[str, Any]:
     age, reason, detail = _parse_age(record["age_text"])
     digest = ""
     if record["malformed"]:
         reason, detail = "malformed_row", record["malformed"]
-    elif not _is_inside(record["file_name"]):
+    elif not _is_inside(path, root):
         reason, detail = "outside_root", record["file_name"]
     elif not reason:
         digest, reason, detail = _hash_file(path)
@@ -110,7 +114,7 @@ def _parse_age(text: str) -> tuple[float, str, str]:
     if word.lower() in ("", "na", "n/a", "nan", "none", "null"):
         return math.nan, "age_missing", ""
     try:
-        age = float(word)
+        age = float(word.replace("_", "?"))  # Python reads 1_0 as 10
     except ValueError:
         return math.nan, "age_not_a_number", repr(text)
     if not MIN_AGE <= age <= MAX_AGE:
@@ -118,13 +122,18 @@ def _parse_age(text: str) -> tuple[float, str, str]:
     return age, "", ""
 
 
-def _is_inside(file_name: str) -> bool:
-    path = PurePosixPath(os.path.normpath(file_name))
-    return not path.is_absolute() and ".." not in path.parts and "\0" not in file_name
+def _is_inside(path: Path, root: Path) -> bool:
+    """Whether the file really lies below the resolved root, links followed."""
+    try:
+        return path.resolve().is_relative_to(root)
+    except (OSError, ValueError, RuntimeError):  # a NUL byte, a name too long, a ring of links
+        return False
 
 
 def _hash_file(path: Path) -> tuple[str, str, str]:
     try:
+        if path.exists() and not path.is_file():  # a pipe would be read for ever
+            return "", "unreadable", "not a regular file"
         content = path.read_bytes()
     except FileNotFoundError:
         return "", "missing_file", ""

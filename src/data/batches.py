@@ -6,6 +6,8 @@ from src.config.schema import AugmentationConfig
 from src.data.augmentation import augment
 from src.data.dataset import Part
 
+_ORDER, _AUGMENTATION = 1, 2  # streams of their own: a seed's trailing zeros count for nothing
+
 
 class TrainingBatches:
     """Shuffled, augmented batches; any batch of any epoch can be had by its number.
@@ -33,8 +35,8 @@ class TrainingBatches:
             epoch: From 0.
             number: Batch within the epoch, from 0.
         """
-        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._part))
+        order = np.random.default_rng([_ORDER, self._seed, epoch]).permutation(len(self._part))
         chosen = order[number * self._batch_size : (number + 1) * self._batch_size]
-        rng = np.random.default_rng([self._seed, epoch, number])
+        rng = np.random.default_rng([_AUGMENTATION, self._seed, epoch, number])
         images = augment(self._part.images(chosen), self._augmentation, rng)
         return images, self._part.ages[chosen, None]

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,35 +59,35 @@ def open_or_build(
     digests = sorted(files)
     recipe = f"{_RECIPE} {decoder} {size} {max_pixels} " + " ".join(digests)
     path = folder / f"{hashlib.sha256(recipe.encode()).hexdigest()[:16]}.npy"
-    folder.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(folder)
-    with FileLock(path.with_suffix(".lock")):
-        if not path.is_file():
-            try:
-                _build(path, [files[digest] for digest in digests], decoder, size, max_pixels)
-            except OSError as error:
-                num_bytes = len(files) * size * size * 3
-                raise EnvironmentFaultError(
-                    f"The picture cache cannot be written: {error.strerror or error}. "
-                    f"Received: data.cache_dir={folder.parent} ({num_bytes / 1e6:.0f} MB needed). "
-                    "Fix: free some space, or data.cache_dir=<another folder>"
-                ) from error
-        images = np.load(path, mmap_mode="r")
-        found = json.loads(path.with_suffix(".json").read_text())
-    problems = {digests[int(place)]: (reason, why) for place, (reason, why) in found.items()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder)
+        with FileLock(path.with_suffix(".lock")):
+            if not (path.is_file() and path.with_suffix(".json").is_file()):
+                _build(path, {digest: files[digest] for digest in digests}, decoder, size,
+                       max_pixels)  # fmt: skip
+            images = np.load(path, mmap_mode="r")
+            problems = json.loads(path.with_suffix(".json").read_text())
+    except OSError as error:
+        num_bytes = len(files) * size * size * 3
+        raise EnvironmentFaultError(
+            f"The picture cache cannot be written: {error.strerror or error}. "
+            f"Received: data.cache_dir={folder.parent} ({num_bytes / 1e6:.0f} MB needed). "
+            "Fix: free some space, or data.cache_dir=<another folder>"
+        ) from error
     index = {digest: place for place, digest in enumerate(digests) if digest not in problems}
     return DecodedPictures(images, index, problems)
 
 
-def _build(path: Path, files: Sequence[Path], decoder: Decoder, size: int, limit: int) -> None:
+def _build(path: Path, files: dict[str, Path], decoder: Decoder, size: int, limit: int) -> None:
     """Write the pixels, then what was wrong, then give the pixels their name."""
-    problems: dict[int, tuple[str, str]] = {}
+    problems: dict[str, tuple[str, str]] = {}
 
-    def pixels(place: int, file: Path) -> np.ndarray:
+    def pixels(digest: str, file: Path) -> np.ndarray:
         try:
-            return decode(file.read_bytes(), decoder, size, limit)
+            return decode(_read(file, digest), decoder, size, limit)
         except UnusablePictureError as error:
-            problems[place] = (error.reason, error.detail)
+            problems[digest] = (error.reason, error.detail)
             return np.zeros((size, size, 3), np.uint8)
 
     unfinished = path.with_suffix(".npy.unfinished")
@@ -105,20 +105,37 @@ def _build(path: Path, files: Sequence[Path], decoder: Decoder, size: int, limit
                 array.write(image.tobytes())
             array.flush()
             os.fsync(array.fileno())
-        path.with_suffix(".json").write_text(json.dumps(problems))
+        with path.with_suffix(".json").open("w") as account:
+            json.dump(problems, account)
+            account.flush()
+            os.fsync(account.fileno())
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
+def _read(file: Path, digest: str) -> bytes:
+    """The bytes that were audited; a file that has changed since would get a wrong name here."""
+    try:
+        content = file.read_bytes()
+    except OSError:
+        content = b""
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise EnvironmentFaultError(
+            "A picture changed while the data set was read. "
+            f"Received: {file}. Fix: start the same command again"
+        )
+    return content
+
+
 def _in_parallel(
-    work: Callable[[int, Path], np.ndarray], files: Sequence[Path]
+    work: Callable[[str, Path], np.ndarray], files: dict[str, Path]
 ) -> Iterator[np.ndarray]:
     """Results in order, a bounded number ahead; Pillow and OpenCV release Python's lock."""
+    items = list(files.items())
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(files), _CHUNK):
-            chunk = files[start : start + _CHUNK]
-            yield from pool.map(work, range(start, start + len(chunk)), chunk)
+        for start in range(0, len(items), _CHUNK):
+            yield from pool.map(work, *zip(*items[start : start + _CHUNK], strict=True))
 
 
 def _remove_leftovers(folder: Path) -> None:

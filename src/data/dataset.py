@@ -13,7 +13,7 @@ from src.console import stderr
 from src.data import audit, cache, sample
 from src.data.splits import assign_splits, refuse_empty_parts
 from src.data.table import read_table
-from src.errors import UsageError
+from src.errors import EnvironmentFaultError, UsageError
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,13 @@ def prepare(data: DataConfig) -> Dataset:
         RuntimeError: If the cache cannot be written.
     """
     cache_dir = Path(data.cache_dir)
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFaultError(
+            f"The cache folder cannot be made: {error.strerror}. "
+            f"Received: data.cache_dir={data.cache_dir}. Fix: data.cache_dir=<another folder>"
+        ) from error
     if data.layout is Layout.sample:
         root = sample.draw_data_set(data.num_images, cache_dir / "sample")
     else:
@@ -131,13 +138,12 @@ def _draw_stratified(faces: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame
 
 def _stop_if_too_bad(usable_fraction: float, findings: pd.DataFrame, data: DataConfig) -> None:
     bad_fraction = 1 - usable_fraction
-    if usable_fraction > 0 and bad_fraction <= data.max_bad_fraction:
+    if usable_fraction > 0 and bad_fraction <= data.max_bad_fraction + 1e-9:
         return
     path = Path(data.cache_dir) / "audit.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
     findings.to_csv(path, index=False)
     reasons = "".join(f"\n  {line}" for line in audit.summarise(findings))
-    enough = min(1, math.ceil(bad_fraction * 100) / 100)
+    enough = min(1, math.ceil(bad_fraction * 100 - 1e-7) / 100)
     raise UsageError(
         f"{bad_fraction:.1%} of the rows cannot be used, more than data.max_bad_fraction allows:"
         f"{reasons}\n  every row is listed in {path}\n"

@@ -82,9 +82,9 @@ def _decode_with_pillow(picture: Image.Image, size: int) -> np.ndarray:
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith(("I", "F")):  # 16-bit gray, in one of Pillow's several forms
+    if picture.mode.startswith(("I", "F")):
         values = np.asarray(picture, dtype=np.float64)
-        brightest = 65535.0 if values.max() > 255 else 255.0
+        brightest = _brightest(picture.mode, values)
         gray = np.clip(values / brightest * 255, 0, 255).round().astype(np.uint8)
         return Image.fromarray(gray).convert("RGB")
     if picture.has_transparency_data:
@@ -94,14 +94,24 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
+def _brightest(mode: str, values: np.ndarray) -> float:
+    """The value that means white. Modes I (32-bit integers) and F (floats) do not say."""
+    if mode.startswith("I;16"):
+        return 65535.0
+    largest = values.max()
+    if mode == "F" and largest <= 1:
+        return 1.0
+    return 65535.0 if largest > 255 else 255.0
+
+
 def _decode_with_opencv(content: bytes, size: int) -> np.ndarray:
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)
     if pixels is None:
         raise UnusablePictureError("unreadable", "OpenCV cannot decode it")
-    shrinks = min(pixels.shape[:2]) > size
-    return cv2.resize(
-        pixels, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
+    height, width = pixels.shape[:2]
+    # INTER_AREA averages only where both sides shrink, so the sides that grow come second.
+    small = cv2.resize(pixels, (min(width, size), min(height, size)), interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def _decode_with_tensorflow(content: bytes, size: int) -> np.ndarray:

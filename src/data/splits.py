@@ -34,7 +34,9 @@ def assign_splits(faces: pd.DataFrame, split: SplitConfig) -> pd.Series:
             parts = _first_rows_validate(faces, split.val_fraction)
         case SplitMethod.official:
             parts = _read_official(faces)
-    return parts.groupby(faces["digest"]).transform("first")
+    in_order = faces.sort_values("row")
+    firsts = parts[in_order.index].groupby(in_order["digest"]).transform("first")
+    return firsts.reindex(faces.index)
 
 
 def refuse_empty_parts(parts: pd.Series, method: SplitMethod) -> None:
@@ -85,12 +87,7 @@ def _first_rows_validate(faces: pd.DataFrame, fraction: float) -> pd.Series:
     in_order = faces.sort_values("row")
     num_val = int(len(faces) * fraction)
     parts = ["val"] * num_val + ["train"] * (len(faces) - num_val)
-    return (
-        pd.Series(parts, index=in_order.index)
-        .groupby(in_order["digest"])
-        .transform("first")
-        .reindex(faces.index)
-    )
+    return pd.Series(parts, index=in_order.index)
 
 
 def _read_official(faces: pd.DataFrame) -> pd.Series:

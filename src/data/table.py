@@ -1,6 +1,7 @@
 """The raw table of a data set: one row for each face that a layout lists, nothing judged yet."""
 
 import csv
+import os
 import re
 from pathlib import Path, PurePosixPath
 
@@ -99,9 +100,12 @@ def _list_utkface(root: Path) -> list[Row]:
     for file in files:
         if any(part.startswith(".") for part in file.parts):
             continue
+        name = os.fsencode(file.as_posix()).decode("utf-8", errors="replace")
         match = _UTKFACE_AGE.match(file.name)
         malformed = "" if match else "the file name does not begin with an age and `_`"
-        rows.append((file.as_posix(), match[1] if match else "", "", malformed))
+        if name != file.as_posix():
+            malformed = "the file name is not UTF-8"
+        rows.append((name, match[1] if match else "", "", malformed))
     return rows
 
 
@@ -112,18 +116,23 @@ def _read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             f"The table of ages is missing. Received: {path}. Fix: data.root=<its folder>, "
             "data.labels_file=<its name>, or another data=<layout>"
         )
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        lines = csv.reader(file)
-        header = next(lines, [])
-        records = []
-        for line in lines:
-            if not line:
-                continue
-            record = dict.fromkeys(header, "") | dict(zip(header, line, strict=False))
-            wrong = len(line) != len(header)
-            record[""] = f"{len(line)} fields instead of {len(header)}" if wrong else ""
-            records.append(record)
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        rows = [_split_line(line) for line in file if line.strip()]
+    header, records = (rows[0] if rows else []), []
+    for row in rows[1:]:
+        record = dict.fromkeys(header, "") | dict(zip(header, row, strict=False))
+        wrong = len(row) != len(header)
+        record[""] = f"{len(row)} fields instead of {len(header)}" if wrong else ""
+        records.append(record)
     return header, records
+
+
+def _split_line(line: str) -> list[str]:
+    """Fields of one line. Lines are read one by one, or a stray quote would swallow the rest."""
+    try:
+        return next(csv.reader([line.rstrip("\r\n")]))
+    except csv.Error:  # a field beyond all measure
+        return [line[:80]]
 
 
 def _split_name(text: str) -> str:

@@ -55,25 +55,14 @@ def freeze(backbone: keras.Model, until: str, freeze_batch_norm: bool) -> None:
             as `conv4_block6`, or of a whole stage, such as `conv4`.
         freeze_batch_norm: Freeze batch norm everywhere, statistics included. Keras runs a frozen
             batch norm in inference mode. In frozen blocks it is frozen in any case.
-
-    Raises:
-        ValueError: If no layer belongs to that block.
     """
     if until == "backbone":
         backbone.trainable = False
         return
-    layers = backbone.layers
     if until != "none":
-        inside = [i for i, layer in enumerate(layers) if layer.name.startswith(f"{until}_")]
-        if not inside:
-            blocks = sorted(
-                {"_".join(layer.name.split("_")[:2]) for layer in layers if "block" in layer.name}
-            )
-            raise UsageError(
-                f"ResNet50 has no block of that name. Received: model.freeze={until}. "
-                f"Fix: model.freeze=<one of {', '.join(blocks)}>, none or backbone"
-            )
-        for layer in layers[: max(inside) + 1]:
+        names = [layer.name for layer in backbone.layers]
+        last = max(i for i, name in enumerate(names) if name.startswith(f"{until}_"))
+        for layer in backbone.layers[: last + 1]:
             layer.trainable = False
     if freeze_batch_norm:
         for layer in _batch_norms(backbone):

@@ -24,7 +24,7 @@ def build_regressor(model: ModelConfig, image_size: int, mean_age: float) -> ker
 
     Raises:
         FileNotFoundError: If pretrained weights cannot be had.
-        ValueError: If they do not fit, or `model.freeze` names no block.
+        ValueError: If they do not fit.
     """
     pictures = keras.Input((image_size, image_size, 3), dtype="uint8", name="pictures")
     backbone = build_backbone(image_size, model.weights)

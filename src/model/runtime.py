@@ -1,4 +1,4 @@
-"""Process-wide settings of Keras and its backend; the one place that names TensorFlow."""
+"""Process-wide settings of Keras and its backend."""
 
 import keras
 
@@ -12,7 +12,8 @@ def set_up(seed: int, precision: Precision, deterministic: bool) -> None:
     Args:
         seed: Seeds Python, NumPy and the backend; 0 is a seed.
         precision: Keras's dtype policy.
-        deterministic: Forbid operations whose result may depend on timing.
+        deterministic: Forbid operations whose result may depend on timing. Once forbidden, they
+            stay so: TensorFlow has no way back within a process.
     """
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)

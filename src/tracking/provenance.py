@@ -23,13 +23,16 @@ def packages() -> str:
 
 
 def git_commit() -> str:
-    """The checked-out commit; empty outside git."""
-    return _git("rev-parse", "HEAD").strip()
+    """The checked-out commit; empty where git cannot tell."""
+    return (_git("rev-parse", "HEAD") or "").strip()
 
 
 def git_diff() -> str:
-    """What differs from that commit in tracked files; empty where nothing does."""
-    return _git("diff", "HEAD")
+    """What differs from that commit in tracked files, in words where nothing does."""
+    difference = _git("diff", "--no-ext-diff", "--no-color", "HEAD")
+    if difference is None:
+        return "git cannot tell\n"
+    return difference or "no difference\n"
 
 
 def machine() -> dict[str, str | int | float]:
@@ -44,12 +47,12 @@ def machine() -> dict[str, str | int | float]:
     }  # fmt: skip
 
 
-def _git(*arguments: str) -> str:
+def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(  # noqa: S603
             ["git", *arguments],  # noqa: S607
             capture_output=True, text=True, timeout=30, check=True, errors="replace",
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
-        return ""
+        return None
     return done.stdout

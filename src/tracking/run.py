@@ -4,9 +4,9 @@ import io
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -19,13 +19,12 @@ from mlflow.tracking import MlflowClient
 
 from src.console import stderr
 from src.tracking import provenance
+from src.tracking.patience import is_busy, patient
+from src.tracking.state import State
 from src.tracking.store import mend_stale_runs, open_store, process_tags
 
 _MAX_PARAM_LENGTH = 6000  # characters; MLflow's own limit
 _MAX_BATCH = 1000  # metrics a call; MLflow's own limit
-_BUSY = "TEMPORARILY_UNAVAILABLE"  # the database stayed locked for 20 s
-
-Result = TypeVar("Result")
 
 
 class Run:
@@ -47,10 +46,11 @@ class Run:
         self._pending: list[Metric] = []
         self._last_epoch = 0 if is_new else self._last_logged_epoch()
 
+    @patient
     def log_params(self, params: Mapping[str, Any]) -> None:
         """All at once; long values are cut at MLflow's limit."""
         entities = [Param(key, str(value)[:_MAX_PARAM_LENGTH]) for key, value in params.items()]
-        _patiently(lambda: self._client.log_batch(self.id, params=entities))
+        self._client.log_batch(self.id, params=entities)
 
     def log_epochs(self, records: Sequence[Mapping[str, float]]) -> None:
         """Metrics of finished epochs, each record with its `epoch` (from 1), in one call.
@@ -66,19 +66,21 @@ class Run:
         try:
             self._write_pending()
         except MlflowException as error:
-            if error.error_code != _BUSY:
+            if not is_busy(error):
                 raise
             stderr.print(f"The tracking store is busy; {len(self._pending)} numbers wait.")
 
     def log_final(self, metrics: Mapping[str, float]) -> None:
         """Scalars of the whole trial; also writes whatever is still waiting."""
         self._add(metrics, step=0)
-        _patiently(self._write_pending)
+        patient(self._write_pending)()
 
+    @patient
     def log_text(self, text: str, file: str) -> None:
         """A text artifact."""
         self._client.log_text(self.id, text, file)
 
+    @patient
     def log_table(self, table: pd.DataFrame, file: str) -> None:
         """A table as CSV or Parquet, by the file's suffix."""
         stream = io.BytesIO()
@@ -89,10 +91,12 @@ class Run:
         stream.seek(0)
         self._client.log_stream(self.id, stream, file)
 
+    @patient
     def log_figure(self, figure: Figure, file: str) -> None:
         """A Matplotlib figure as PNG."""
         self._client.log_figure(self.id, figure, file, save_kwargs={"dpi": 120})
 
+    @patient
     def log_faces(self, faces: pd.DataFrame, source: str, name: str, digest: str) -> None:
         """Which faces the trial saw, as MLflow's input dataset."""
         with warnings.catch_warnings():  # MLflow 3.17 knows two readings of a local folder
@@ -100,6 +104,7 @@ class Run:
             dataset = from_pandas(faces, source=source, name=name, digest=digest)
         mlflow.log_input(dataset, context="training")
 
+    @patient
     def log_model(self, model: Any, image_size: int) -> None:
         """The model, loadable by `mlflow.pyfunc.load_model`: uint8 pictures in, ages out."""
         import keras
@@ -128,10 +133,11 @@ class Run:
         """The Markdown that MLflow's page shows as the run's description."""
         self.set_tags({"mlflow.note.content": text})
 
+    @patient
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Tags, replacing those of the same name."""
         entities = [RunTag(key, value) for key, value in tags.items()]
-        _patiently(lambda: self._client.log_batch(self.id, tags=entities))
+        self._client.log_batch(self.id, tags=entities)
 
     def _add(self, metrics: Mapping[str, float], step: int) -> None:
         now = int(time.time() * 1000)
@@ -146,6 +152,7 @@ class Run:
             self._client.log_batch(self.id, metrics=self._pending[:_MAX_BATCH])
             del self._pending[:_MAX_BATCH]
 
+    @patient
     def _last_logged_epoch(self) -> int:
         return max((point.step for point in self._client.get_metric_history(self.id, "mae/val")),
                    default=0)  # fmt: skip
@@ -174,48 +181,62 @@ def trial_run(
     """
     experiment_id = open_store(experiment)
     mend_stale_runs(experiment_id)
-    all_tags = {**tags, **process_tags(), "state": "RUNNING"}
-    is_new = resume_id is None or not _exists(resume_id)
-    arguments = {"run_name": name} if is_new else {"run_id": resume_id}
-    active = _patiently(
-        lambda: mlflow.start_run(
-            experiment_id=experiment_id, tags=all_tags, log_system_metrics=system_metrics,
-            **arguments,
-        )
-    )  # fmt: skip
-    run = Run(active.info.run_id, experiment_id, is_new)
-    status, state = RunStatus.FINISHED, "COMPLETE"
+    run = _open(experiment_id, name, tags, resume_id, system_metrics)
+    status, state = RunStatus.FINISHED, State.COMPLETE
     try:
         yield run
         if run.infeasible:
-            status, state = RunStatus.FAILED, "FAILED"
+            status, state = RunStatus.FAILED, State.FAILED
     except (KeyboardInterrupt, SystemExit):
-        status, state = RunStatus.KILLED, "FAILED"
+        status, state = RunStatus.KILLED, State.WAITING
         raise
     except BaseException:
-        status, state = RunStatus.FAILED, "FAILED"
-        run.log_text(traceback.format_exc(), "traceback.txt")
+        status, state = RunStatus.FAILED, State.FAILED
+        with _second_fault_told():
+            run.log_text(traceback.format_exc(), "traceback.txt")
         raise
     finally:
-        run.set_tags({"state": state})
-        _patiently(lambda: mlflow.end_run(RunStatus.to_string(status)))
+        with _second_fault_told():
+            run.set_tags({"state": state})
+        patient(mlflow.end_run)(RunStatus.to_string(status))
+
+
+@patient
+def _open(
+    experiment_id: str,
+    name: str,
+    tags: Mapping[str, str],
+    resume_id: str | None,
+    system_metrics: bool,
+) -> Run:
+    all_tags = {**tags, **process_tags(), "state": State.RUNNING}
+    if resume_id is None or not _exists(resume_id):
+        active = mlflow.start_run(
+            experiment_id=experiment_id,
+            run_name=name,
+            tags=all_tags,
+            log_system_metrics=system_metrics,
+        )
+        return Run(active.info.run_id, active.info.experiment_id, is_new=True)
+    # Tags first: else it would be RUNNING in the name of a dead process, and be mended by others.
+    MlflowClient().log_batch(resume_id, tags=[RunTag(*tag) for tag in all_tags.items()])
+    active = mlflow.start_run(run_id=resume_id, log_system_metrics=system_metrics)
+    return Run(active.info.run_id, active.info.experiment_id, is_new=False)
+
+
+@contextmanager
+def _second_fault_told() -> Iterator[None]:
+    """Say that the store failed too, and go on: the first fault is the one to raise."""
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        stderr.print(f"The tracking store cannot be written: {error}")
 
 
 def _exists(run_id: str) -> bool:
     try:
         return bool(MlflowClient().get_run(run_id).info.lifecycle_stage == "active")
-    except MlflowException:
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
         return False
-
-
-def _patiently(write: Callable[[], Result], num_tries: int = 10) -> Result:
-    """Try again while the store is busy, some minutes in all, since each try waits by itself."""
-    for _ in range(num_tries - 1):
-        try:
-            return write()
-        except MlflowException as error:
-            if error.error_code != _BUSY:
-                raise
-            stderr.print("The tracking store is busy; trying again.")
-            time.sleep(1)
-    return write()

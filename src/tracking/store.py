@@ -12,11 +12,15 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.entities import RunStatus, ViewType
 from mlflow.tracking import MlflowClient
 
+from src.tracking.patience import patient
+from src.tracking.state import State
+
 DATABASE = Path("mlflow.db")
 ARTIFACTS = Path("mlruns/artifacts")
 _LOCK = Path("mlruns/.store.lock")
 
 
+@patient
 def open_store(experiment: str) -> str:
     """The id of the experiment, which is created with its store where they are missing.
 
@@ -49,26 +53,25 @@ def process_tags() -> dict[str, str]:
     }
 
 
-def mend_stale_runs(experiment_id: str) -> list[str]:
+@patient
+def mend_stale_runs(experiment_id: str) -> None:
     """Mark runs whose process died without a word as KILLED, at their last metric's time.
 
     Only processes of this host can be judged.
-
-    Returns:
-        Ids of the mended runs.
     """
     client = MlflowClient()
     running = client.search_runs(
         [experiment_id],
         f"attributes.status = 'RUNNING' and tags.`process.host` = '{socket.gethostname()}'",
     )
-    stale = [run for run in running if not _is_alive(run.data.tags)]
-    for run in stale:
-        client.set_tag(run.info.run_id, "state", "FAILED")
+    for run in running:
+        if _is_alive(run.data.tags):
+            continue
+        client.set_tag(run.info.run_id, "state", State.WAITING)
         client.set_terminated(run.info.run_id, "KILLED", end_time=_last_sign_of_life(run))
-    return [run.info.run_id for run in stale]
 
 
+@patient
 def best_val_mae(experiment_id: str, study: str, data_digest: str) -> float:
     """Lowest `best/val_mae` (years) of a study's finished trials on the same split.
 

@@ -1,6 +1,6 @@
 """One trial, from configuration to result. Knows nothing of Hydra, sweeps or other trials."""
 
-from src.training.result import State, TrialResult
+from src.training.result import TrialResult
 from src.training.trial import run_trial
 
-__all__ = ["State", "TrialResult", "run_trial"]
+__all__ = ["TrialResult", "run_trial"]

@@ -111,7 +111,7 @@ def open_checkpoint(folder: Path) -> Iterator[Checkpoint]:
         RuntimeError: If another process runs the same trial.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_suffix(".lock"))
+    lock = FileLock(folder / "lock")
     try:
         lock.acquire(timeout=0)
     except Timeout as error:

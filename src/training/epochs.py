@@ -16,22 +16,13 @@ from src.training.measurement import epoch_metrics, measure
 
 
 class DivergedError(RuntimeError):
-    """The loss is no longer a number: the configuration is infeasible.
-
-    Attributes:
-        epoch: From 1.
-        step: Within the epoch, from 1.
-        learning_rate: At that step.
-    """
+    """The loss is no longer a number: the configuration is infeasible."""
 
     def __init__(self, epoch: int, step: int, learning_rate: float) -> None:
         super().__init__(
             f"the loss became infinite or not a number in epoch {epoch}, step {step}, "
             f"at learning rate {learning_rate:g}"
         )
-        self.epoch = epoch
-        self.step = step
-        self.learning_rate = learning_rate
 
 
 class EpochBatches(keras.utils.PyDataset):
@@ -40,33 +31,33 @@ class EpochBatches(keras.utils.PyDataset):
     With one worker Keras leaves the prefetching to TensorFlow, whose autotuning thread now and
     then sleeps on when its iterator is closed: epochs of 10 s took 18, at random (TensorFlow
     2.21, 2 cores). With its own workers Keras switches autotuning off.
+
+    Attributes:
+        epoch: From 0; to be set before each epoch.
     """
 
-    def __init__(self, batches: TrainingBatches, first_epoch: int) -> None:
+    def __init__(self, batches: TrainingBatches) -> None:
         super().__init__(workers=2)
         self._batches = batches
-        self._epoch = first_epoch
+        self.epoch = 0
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        return self._batches.batch(self._epoch, number)
-
-    def on_epoch_end(self) -> None:
-        """Keras has read the last batch of the epoch."""
-        self._epoch += 1
+        return self._batches.batch(self.epoch, number)
 
 
 class StepWatch(keras.callbacks.Callback):
-    """Shows every step, and ends the trial at the very step where its loss is no number.
+    """Turns to each epoch's batches, shows every step, and ends a trial whose loss is no number.
 
     Attributes:
         bar: Progress bar to enter around `fit`, so that it goes away however `fit` ends.
     """
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, batches: EpochBatches, epochs: int) -> None:
         super().__init__()
+        self._batches = batches
         self._epochs = epochs
         self._epoch = 0
         self._task = TaskID(0)
@@ -77,7 +68,8 @@ class StepWatch(keras.callbacks.Callback):
         )  # fmt: skip
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Start a bar for the epoch."""
+        """Turn to the epoch's batches, which Keras begins to read after this; start a bar."""
+        self._batches.epoch = epoch
         self._epoch = epoch + 1
         self._task = self.bar.add_task(
             f"epoch {self._epoch}/{self._epochs}", total=self.params["steps"], loss=""

@@ -53,7 +53,7 @@ def log_start(run: Run, config: Config, dataset: Dataset) -> None:
     run.log_table(dataset.findings, "audit.csv")
     run.log_text(provenance.packages(), "provenance/packages.txt")
     run.log_text(json.dumps(provenance.machine(), indent=2), "provenance/machine.json")
-    run.log_text(provenance.git_diff() or "no difference\n", "provenance/git.diff")
+    run.log_text(provenance.git_diff(), "provenance/git.diff")
 
 
 def log_outcome(

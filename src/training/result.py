@@ -2,17 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
 
-from src.tracking import Run
+from src.tracking import Run, State
 from src.training.history import History
-
-
-class State(StrEnum):
-    """Where a trial stands."""
-
-    COMPLETE = "COMPLETE"
-    FAILED = "FAILED"
 
 
 @dataclass(frozen=True)
@@ -53,9 +45,10 @@ class TrialResult:
         if self.infeasible:
             return f"Infeasible: {self.infeasible}."
         metrics = self.metrics
+        low, high = metrics["best/val_mae_low"], metrics["best/val_mae_high"]
+        interval = "one face" if math.isnan(low) else f"95 % interval {low:.2f}–{high:.2f}"
         return (
-            f"Validation MAE {self.val_mae:.2f} years (95 % interval "
-            f"{metrics['best/val_mae_low']:.2f}–{metrics['best/val_mae_high']:.2f}) "
+            f"Validation MAE {self.val_mae:.2f} years ({interval}) "
             f"in epoch {metrics['best/epoch']:.0f}, gap {metrics['best/gap']:+.2f}; "
             f"always guessing the median: {metrics['val/median_predictor_mae']:.2f}."
         )

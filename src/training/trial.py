@@ -35,7 +35,7 @@ def run_trial(config: Config) -> TrialResult:
         KeyboardInterrupt: If it is interrupted; its run is then KILLED.
     """
     dataset = prepare(config.data)
-    _check_test_part(config, dataset)
+    _refuse_missing_test_part(config, dataset)
     name = f"{configuration_hash(config)}-{dataset.digest}"
     with _signals_interrupt(), open_checkpoint(CHECKPOINTS / config.study.name / name) as saved:
         if not config.fit.resume:
@@ -62,7 +62,9 @@ def _train_and_measure(
     """Train to the end, from the start or from what was done before, and log the outcome."""
     fit, data = config.fit, config.data
     train, val = dataset.part("train"), dataset.part("val")
-    batches = TrainingBatches(train, data.batch_size, config.augmentation, config.seed)
+    batches = EpochBatches(
+        TrainingBatches(train, data.batch_size, config.augmentation, config.seed)
+    )
 
     set_up(config.seed, fit.precision, fit.deterministic)
     regressor = build_regressor(config.model, data.image_size, float(train.ages.mean()))
@@ -77,15 +79,18 @@ def _train_and_measure(
         history = History(run.id, before.epochs)
     measured_train = train.subset(fit.train_eval_limit, data.split.seed)
     epoch_end = EpochEnd(fit, len(train), measured_train, val, saved, run, history)
-    watch = StepWatch(fit.epochs)
+    watch = StepWatch(batches, fit.epochs)
     if len(history) < fit.epochs and not history.stops_early(fit.early_stopping_patience):
         try:
             with watch.bar:
                 regressor.fit(
-                    EpochBatches(batches, first_epoch=len(history)),
-                    initial_epoch=len(history), epochs=fit.epochs, shuffle=False, verbose=0,
+                    batches,
+                    initial_epoch=len(history),
+                    epochs=fit.epochs,
                     callbacks=[watch, epoch_end],
-                )  # fmt: skip
+                    shuffle=False,
+                    verbose=0,
+                )
         except DivergedError as error:
             run.set_infeasible(str(error))
             return TrialResult.of_infeasible(run, epoch_end.history, str(error))
@@ -94,13 +99,12 @@ def _train_and_measure(
     return TrialResult.of_complete(run, epoch_end.history, metrics)
 
 
-def _check_test_part(config: Config, dataset: Dataset) -> None:
+def _refuse_missing_test_part(config: Config, dataset: Dataset) -> None:
+    """An official split, or a tiny data set, may leave nothing to test on."""
     if config.fit.evaluate_test and len(dataset.part("test")) == 0:
         raise UsageError(
-            "This split has no test part. Received: fit.evaluate_test=true "
-            f"data.split.method={config.data.split.method} "
-            f"data.split.test_fraction={config.data.split.test_fraction}. "
-            "Fix: data.split.test_fraction=0.2, or fit.evaluate_test=false"
+            "The test part of the split is empty. Received: fit.evaluate_test=true on "
+            f"{len(dataset.faces)} usable faces. Fix: more faces, or fit.evaluate_test=false"
         )
 
 

@@ -223,8 +223,13 @@ def test_early_stopping_keeps_the_best_epoch(run) -> None:
 def test_large_training_set_is_measured_on_a_fixed_subset(run) -> None:
     result = run("fit.train_eval_limit=10")
     again = run("fit.train_eval_limit=10")
-    assert [e["mae/train"] for e in result.history.epochs] == [
-        e["mae/train"] for e in again.history.epochs
+    whole = run("study.name=whole")
+    subset, repeated, everything = (
+        [epoch["mae/train"] for epoch in trial.history.epochs] for trial in (result, again, whole)
+    )
+    assert subset == repeated != everything
+    assert [e["mae/val"] for e in result.history.epochs] == [
+        e["mae/val"] for e in whole.history.epochs
     ]
 
 
@@ -262,7 +267,11 @@ def test_run_of_a_dead_process_is_marked_killed_at_the_next_start(run) -> None:
     client.update_run(alive.info.run_id, "RUNNING")
     client.log_metric(dead.info.run_id, "mae/val", 9.0, timestamp=int(time.time() * 1000), step=1)
     run("seed=3")
-    assert fetch(dead.info.run_id).info.status == "KILLED"
+    mended = fetch(dead.info.run_id)
+    assert mended.info.status == "KILLED"
+    assert mended.data.tags["state"] == "WAITING"
+    (last,) = client.get_metric_history(dead.info.run_id, "mae/val")
+    assert mended.info.end_time == last.timestamp
     assert fetch(alive.info.run_id).info.status == "RUNNING"
 
 
@@ -283,6 +292,20 @@ def test_busy_store_delays_numbers_and_loses_none(run, monkeypatch, caplog) -> N
     monkeypatch.setattr(MlflowClient, "log_batch", busy_twice)
     result = run()
     assert [step for step, _ in curve(result.run_id, "mae/val")] == [1, 2, 3, 4]
+
+
+def test_first_fault_is_raised_also_when_the_store_fails_too(run, monkeypatch, capsys) -> None:
+    def fail(self, *_: object, **__: object) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(record, "final_metrics", lambda *_: 1 / 0)
+        patched.setattr(MlflowClient, "log_text", fail)
+        patched.setattr("src.training.record.log_start", lambda *_: None)
+        with pytest.raises(ZeroDivisionError):
+            run()
+    assert "No space left" in capsys.readouterr().err
+    assert run("fit.resume=false").state == "COMPLETE"  # MLflow's own stack of runs is empty again
 
 
 def test_moved_project_keeps_its_artifacts(run, in_tmp_path, monkeypatch) -> None:

@@ -10,6 +10,8 @@ def test_names_and_paths_do_not_change_the_hash(compose_config, tmp_path) -> Non
         "tracking.keep_model=all",
         f"data.cache_dir={tmp_path}",
         "fit.resume=false",
+        "fit.eval_batch_size=8",
+        "data.columns.age=years",
     ):
         assert configuration_hash(compose_config(override)) == plain
 

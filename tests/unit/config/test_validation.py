@@ -39,6 +39,13 @@ from src.errors import UsageError
         "fit.eval_batch_size=0",
         "seed=-1",
         "study.name=' '",
+        "study.name=../x",
+        "study.name=/x",
+        "data.split.seed=-1",
+        "optimizer.name=adam",
+        "optimizer.epsilon=0",
+        "model.freeze=conv4_block7",
+        "model.freeze=conv6",
     ],
 )
 def test_value_out_of_range_is_refused_with_key_value_and_fix(compose_config, override) -> None:
@@ -58,6 +65,8 @@ def test_value_out_of_range_is_refused_with_key_value_and_fix(compose_config, ov
         (["data=labels_csv"], "data.root=<folder>"),
         (["data=labels_csv", "data.root=/does/not/exist"], "data=sample"),
         (["fit.jit_compile=true"], "fit.deterministic=false"),
+        (["fit.evaluate_test=true", "data.split.test_fraction=0"], "data.split.test_fraction=0.2"),
+        (["data.split.method=official"], "data.split.method=stratified"),
         (["data.split.method=notebook"], "data.split.test_fraction=0"),
     ],
 )
@@ -73,6 +82,11 @@ def test_unknown_key_is_refused_with_the_nearest_known_one(compose_config) -> No
         compose_config("+optimizer.qqq=1")
     with pytest.raises(UsageError, match="nowhere"):
         compose_config("+nowhere=1")
+
+
+def test_value_that_cannot_be_found_is_explained(compose_config) -> None:
+    with pytest.raises(UsageError, match=r"NOWHERE.*data\.root"):
+        compose_config("data=labels_csv", "data.root='${oc.env:NOWHERE}'")
 
 
 def test_all_mistakes_are_listed_at_once(compose_config) -> None:

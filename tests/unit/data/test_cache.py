@@ -50,22 +50,35 @@ def test_second_opening_decodes_nothing(files, tmp_path, monkeypatch) -> None:
     assert np.array_equal(second.images, first.images)
 
 
-def test_size_and_content_make_caches_of_their_own(files, tmp_path) -> None:
-    build(files, tmp_path / "cache")
-    build(files, tmp_path / "cache", size=40)
+def test_content_size_decoder_and_limit_make_caches_of_their_own(files, tmp_path) -> None:
+    folder = tmp_path / "cache"
+    build(files, folder)
+    build(files, folder, size=40)
     some = dict(list(files.items())[:5])
-    assert build(some, tmp_path / "cache").images.shape == (5, 32, 32, 3)
-    assert len(list((tmp_path / "cache").glob("*.npy"))) == 3
+    assert build(some, folder).images.shape == (5, 32, 32, 3)
+    open_or_build(files, Decoder.opencv, 32, 10_000, folder)
+    assert not open_or_build(files, Decoder.pillow, 32, 399, folder).index
+    assert len(list(folder.glob("*.npy"))) == 5
+
+
+def test_picture_that_changed_after_the_audit_is_refused(files, tmp_path) -> None:
+    path = next(iter(files.values()))
+    for change in (lambda: path.write_bytes(b"other"), path.unlink):
+        change()
+        with pytest.raises(EnvironmentFaultError, match="changed while the data set was read"):
+            build(files, tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("*.npy"))
 
 
 def test_broken_picture_is_a_problem_and_not_a_crash(files, tmp_path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"nothing")
-    decoded = build(files | {"f" * 64: broken}, tmp_path / "cache")
-    assert decoded.problems["f" * 64][0] == "not_an_image"
-    assert "f" * 64 not in decoded.index
+    digest = hashlib.sha256(b"nothing").hexdigest()
+    decoded = build(files | {digest: broken}, tmp_path / "cache")
+    assert decoded.problems[digest][0] == "not_an_image"
+    assert digest not in decoded.index
     assert len(decoded.index) == 30
-    again = build(files | {"f" * 64: broken}, tmp_path / "cache")
+    again = build(files | {digest: broken}, tmp_path / "cache")
     assert again.problems == decoded.problems
 
 
@@ -101,7 +114,9 @@ def test_killed_build_leaves_no_cache_and_its_rest_is_cleared(files, tmp_path) -
         "from src.data import cache\n"
         "real = cache.decode\n"
         "cache.decode = lambda *a: time.sleep(0.2) or real(*a)\n"
-        "files = {path.stem: path for path in map(Path, sys.argv[2:])}\n"
+        "import hashlib\n"
+        "files = {hashlib.sha256(path.read_bytes()).hexdigest(): path\n"
+        "         for path in map(Path, sys.argv[2:])}\n"
         "cache.open_or_build(files, Decoder.pillow, 32, 10_000, Path(sys.argv[1]))\n"
     )
     process = subprocess.Popen(

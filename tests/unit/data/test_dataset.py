@@ -1,5 +1,6 @@
 """The whole way from a folder to batches, with every fault the audit knows."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -32,6 +33,9 @@ FAULTS = [
     ("../../outside.png", "30", None, "outside_root", "dropped"),
     ("/etc/passwd", "30", None, "outside_root", "dropped"),
     ("folder", "30", "folder", "unreadable", "dropped"),
+    ("pipe.png", "30", "pipe", "unreadable", "dropped"),
+    ("link.png", "30", "link", "outside_root", "dropped"),
+    ("f.png", "1_0", FACE, "age_not_a_number", "dropped"),
     ("twin1.png", "40", TWIN, "duplicate", "kept"),
     ("twin2.png", "40", TWIN, "duplicate", "kept"),
     ("conflict1.png", "20", CONFLICT, "conflicting_duplicate", "dropped"),
@@ -46,10 +50,16 @@ def faulty(write_faces) -> Path:
     with (root / "labels.csv").open("a") as table:
         for name, age, content, _, _ in FAULTS:
             table.write(f"{name},{age}\n")
+            path = root / "final_files" / name
             if content == "folder":
-                (root / "final_files" / name).mkdir()
+                path.mkdir()
+            elif content == "pipe":
+                os.mkfifo(path)
+            elif content == "link":
+                (root.parent / "outside.png").write_bytes(FACE)
+                path.symlink_to(root.parent / "outside.png")
             elif content is not None:
-                (root / "final_files" / name).write_bytes(content)
+                path.write_bytes(content)
         table.write("short.png\n")
     return root
 
@@ -71,7 +81,7 @@ def test_every_fault_is_listed_by_row_and_reason(faulty, prepare) -> None:
     for row, (name, _, _, reason, action) in enumerate(FAULTS, start=41):
         assert findings.loc[row, "reason"] == reason, name
         assert findings.loc[row, "action"] == action, name
-    assert findings.loc[59, "reason"] == "malformed_row"
+    assert findings.loc[41 + len(FAULTS), "reason"] == "malformed_row"
     assert len(findings) == len(FAULTS) + 1
     assert len(dataset.faces) == 40 + 2
     assert dataset.num_rows == 40 + len(FAULTS) + 1
@@ -98,8 +108,39 @@ def test_too_many_bad_rows_stop_with_reasons_a_full_list_and_the_fix(faulty, pre
 
 
 def test_limit_does_not_make_the_bad_fraction_larger(faulty, prepare) -> None:
-    usable = ["data.max_bad_fraction=0.6", "data.max_pixels=5000000"]
+    usable = ["data.max_bad_fraction=0.7", "data.max_pixels=5000000"]
     assert len(prepare(faulty, *usable, "data.limit=12").faces) <= 12
+
+
+@pytest.mark.parametrize("num_rows", [20, 40, 60, 100])
+def test_exactly_the_allowed_fraction_may_be_bad(write_faces, prepare, num_rows) -> None:
+    root = write_faces(list(range(1, num_rows + 1)))
+    for place in range(num_rows // 20):
+        (root / "final_files" / f"{place:03d}.png").unlink()
+    assert len(prepare(root, "data.max_bad_fraction=0.05").faces) == num_rows * 19 // 20
+
+
+def test_stray_quote_costs_its_own_row_only(write_faces, prepare) -> None:
+    root = write_faces(list(range(20, 60)))
+    lines = (root / "labels.csv").read_text().splitlines()
+    lines[11] = f'"{lines[11]}'
+    lines[12] = "9" * 200_000
+    (root / "labels.csv").write_text("\n".join(lines))
+    dataset = prepare(root)
+    assert list(dataset.findings["row"]) == [11, 12]
+    assert set(dataset.findings["reason"]) == {"malformed_row"}
+    assert len(dataset.faces) == 38
+
+
+def test_file_name_that_is_not_utf8_is_malformed(prepare, in_tmp_path) -> None:
+    root = in_tmp_path / "UTKFace"
+    root.mkdir()
+    for place in range(20):
+        face = encode(draw_face(30, np.random.default_rng(place)), "JPEG")
+        (root / f"{20 + place}_0_1_2.jpg").write_bytes(face)
+    (root / os.fsdecode(b"30_\xff.jpg")).write_bytes(FACE)
+    dataset = prepare(root, "data=utkface")
+    assert list(dataset.findings["detail"]) == ["the file name is not UTF-8"]
 
 
 def test_only_bad_rows_are_explained(write_faces, prepare) -> None:

@@ -91,6 +91,20 @@ def test_shrinking_does_not_alias(decoder: Decoder) -> None:
     assert np.abs(square.astype(int) - 127).max() <= 12
 
 
+@pytest.mark.parametrize("decoder", OWN_DECODERS)
+@pytest.mark.parametrize("shape", [(60, 1600), (1600, 60)])
+def test_one_long_side_does_not_alias_either(decoder: Decoder, shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    assert decode(encode(noise), decoder, 64, PIXELS).std() < 25  # 59 where it aliases
+
+
+def test_sixteen_bits_are_not_guessed_from_the_picture() -> None:
+    dark = Image.fromarray(np.full((40, 40), 200, np.uint16))
+    stream = io.BytesIO()
+    dark.save(stream, "PNG")
+    assert decode(stream.getvalue(), Decoder.pillow, 32, PIXELS).max() <= 1
+
+
 @pytest.mark.slow
 def test_decoders_agree() -> None:
     rng = np.random.default_rng(0)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from src.config.schema import Config
+from src.config.validation import FREEZABLE
 from src.errors import MissingFileError, UsageError
 from src.model import build_regressor, inference_model
 from src.model.backbone import build_backbone
@@ -84,8 +85,14 @@ def test_freezing_reaches_as_far_as_it_is_told(tmp_path, build) -> None:
     assert no_batch_norm == {name for name in whole if not name.endswith("_bn")}
     frozen = build(weights, "model.freeze=backbone")
     assert [v.path.split("/")[0] for v in frozen.trainable_variables] == ["age_years"] * 2
-    with pytest.raises(UsageError, match="conv5_block3"):
-        build(weights, "model.freeze=conv5_block4")
+    stem = {"conv1_conv", "conv1_bn"}
+    assert trainable(build(weights, "model.freeze=conv1")) == whole - stem
+
+
+def test_every_block_that_may_be_named_exists() -> None:
+    names = [layer.name for layer in build_backbone(SIZE, None).layers]
+    for block in set(FREEZABLE) - {"none", "backbone"}:
+        assert any(name.startswith(f"{block}_") for name in names), block
 
 
 def test_weights_come_from_a_file_of_weights_or_of_a_regressor(tmp_path, build) -> None:

@@ -7,7 +7,7 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
-from src.tracking import open_store
+from src.tracking.store import open_store
 
 pytestmark = pytest.mark.slow
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 def test_processes_that_start_at_once_share_one_store(in_tmp_path: Path) -> None:
     script = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from src.tracking import open_store\n"
+        "from src.tracking.store import open_store\n"
         "print(open_store('faces'))\n"
     )
     processes = [

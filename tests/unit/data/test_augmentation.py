@@ -1,0 +1,115 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.config.schema import AugmentationConfig
+from src.data.augmentation import augment
+
+NONE = AugmentationConfig(False, False, 0, 0, 0, 0, 0)
+STANDARD = AugmentationConfig(True, False, 15, 0.05, 0.1, 0.1, 0.1)
+
+
+def augmented(images: np.ndarray, **changes: float) -> np.ndarray:
+    return augment(images, dataclasses.replace(NONE, **changes), np.random.default_rng(0))
+
+
+def noise(count: int = 64, size: int = 24) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+def test_no_augmentation_changes_nothing() -> None:
+    images = noise()
+    assert np.array_equal(augment(images, NONE, np.random.default_rng(0)), images)
+
+
+@pytest.mark.parametrize("name", ["horizontal_flip", "vertical_flip"])
+def test_flip_mirrors_about_half_of_the_pictures(name: str) -> None:
+    images = noise()
+    flipped = augment(images, dataclasses.replace(NONE, **{name: True}), np.random.default_rng(0))
+    mirror = images[:, :, ::-1] if name == "horizontal_flip" else images[:, ::-1]
+    same = (flipped == images).all(axis=(1, 2, 3))
+    mirrored = (flipped == mirror).all(axis=(1, 2, 3))
+    assert (same ^ mirrored).all()
+    assert 16 <= mirrored.sum() <= 48
+
+
+def test_flip_is_the_same_with_and_without_a_warp() -> None:
+    images = noise()
+    flip = dataclasses.replace(NONE, horizontal_flip=True, vertical_flip=True)
+    warp = dataclasses.replace(flip, rotation_degrees=1e-9)
+    plain = augment(images, flip, np.random.default_rng(3))
+    warped = augment(images, warp, np.random.default_rng(3))
+    assert np.abs(plain.astype(int) - warped.astype(int)).max() <= 1
+
+
+def test_rotation_keeps_the_centre_and_turns_the_rest() -> None:
+    images = np.zeros((64, 33, 33, 3), np.uint8)
+    images[:, 16, 16] = 255
+    images[:, 4, 16] = 200
+    turned = augment(
+        images, dataclasses.replace(NONE, rotation_degrees=90), np.random.default_rng(0)
+    )
+    assert (turned[:, 16, 16, 0] > 250).all()
+    angles = []
+    for picture in turned[..., 0]:
+        y, x = np.unravel_index(np.argmax(np.where(picture > 220, 0, picture)), picture.shape)
+        angles.append(np.degrees(np.arctan2(x - 16, 16 - y)))
+    assert max(angles) > 60
+    assert min(angles) < -60
+    assert max(np.abs(angles)) <= 95
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_every_change_keeps_shape_type_and_the_input(seed: int) -> None:
+    images = noise(4)
+    before = images.copy()
+    changed = augment(images, STANDARD, np.random.default_rng(seed))
+    assert changed.shape == images.shape
+    assert changed.dtype == np.uint8
+    assert np.array_equal(images, before)
+    assert np.array_equal(changed, augment(images, STANDARD, np.random.default_rng(seed)))
+
+
+def centred_square(half: int) -> np.ndarray:
+    images = np.zeros((64, 41, 41, 3), np.uint8)
+    images[:, 20 - half : 21 + half, 20 - half : 21 + half] = 255
+    return images
+
+
+def test_zoom_shrinks_and_grows_about_the_centre() -> None:
+    zoomed = augmented(centred_square(5), zoom_fraction=0.5)[..., 0] / 255
+    sides = np.sqrt(zoomed.sum(axis=(1, 2)))
+    assert 5 < sides.min() < 7
+    assert 15 < sides.max() < 17
+    assert (zoomed[:, 20, 20] == 1).all()
+
+
+def test_shift_moves_both_ways_along_both_axes() -> None:
+    shifted = augmented(centred_square(1), shift_fraction=0.25)[..., 0] / 255
+    weights = shifted / shifted.sum(axis=(1, 2), keepdims=True)
+    for axis in (1, 2):
+        places = (weights.sum(axis=3 - axis) * np.arange(41)).sum(axis=1) - 20
+        assert -10.5 < places.min() < -7
+        assert 7 < places.max() < 10.5
+
+
+def test_brightness_adds_the_same_to_all_of_a_picture() -> None:
+    lit = augmented(np.full((64, 8, 8, 3), 100, np.uint8), brightness=0.2)
+    assert (lit == lit[:, :1, :1, :1]).all()
+    change = lit[:, 0, 0, 0].astype(int) - 100
+    assert -52 <= change.min() < -35
+    assert 35 < change.max() <= 52
+
+
+def test_contrast_stretches_about_middle_gray() -> None:
+    images = np.full((64, 8, 8, 3), 64, np.uint8)
+    images[:, :4] = 191
+    stretched = augmented(images, contrast=0.5).astype(int)
+    upper, lower = stretched[:, 0, 0, 0], stretched[:, 7, 0, 0]
+    assert np.abs(upper + lower - 255).max() <= 2
+    factors = (upper - lower) / 127
+    assert 0.48 < factors.min() < 0.65
+    assert 1.35 < factors.max() < 1.52
