@@ -27,10 +27,10 @@ setup: .venv/$(LOCK).installed  ## Make .venv with the locked packages (LOCK=req
 	@touch $@
 
 sweep: setup  ## Train the seed study's three trials at small scale (DATA=sample, or DATA=labels_csv ROOT=<folder>)
-	python -m src.train -m +trial=1,2,3 +scale=small $(faces) study=$(STUDY)
+	python -m src.train -m +trial=1,2,3 +scale=small $(faces) study=seed study.name=$(STUDY)
 
 trial: setup  ## Train one trial of the seed study (TRIAL=3)
-	python -m src.train +trial=$(TRIAL) $(faces) study=$(STUDY)
+	python -m src.train +trial=$(TRIAL) $(faces) study=seed study.name=$(STUDY)
 
 test: setup lint  ## Check style and types, and run all tests
 	pytest --cov=src --cov-report=term:skip-covered

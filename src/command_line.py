@@ -1,22 +1,35 @@
 """What all entry points share: how Hydra is prepared, and how errors reach a person."""
 
+import difflib
+import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
+from hydra.errors import CompactHydraException, HydraException
 from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from src.config import adapt_overrides, schema_nodes
 from src.errors import ExplainedError
 
 
-def prepare_hydra() -> None:
-    """Register the schema and adapt `sys.argv`; to be called before Hydra's `main`."""
+def launch(hydra_main: Callable[[], None]) -> None:
+    """Run a function that `hydra.main` decorates; what a person did wrong needs no traceback."""
     register_schema()
     sys.argv[1:] = adapt_overrides(sys.argv[1:])
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # else Hydra prints its errors by itself
+    try:
+        hydra_main()
+    except (HydraException, OmegaConfBaseException) as error:
+        sys.exit(f"error: {_explain(error)}")
+    except KeyboardInterrupt:
+        print("Interrupted.")
+        sys.exit(130)
 
 
 def register_schema() -> None:
@@ -29,12 +42,43 @@ def register_schema() -> None:
 def explained_errors() -> Iterator[None]:
     """Print an error that explains itself without a traceback, and exit with status 1.
 
-    In a multirun the other jobs still run; Hydra reports the first error again at the end.
+    In a multirun the other jobs still run; the first error is told again at the end.
     """
     try:
         yield
     except ExplainedError as error:
         if HydraConfig.get().mode is RunMode.MULTIRUN:
             print(f"error: {error}", file=sys.stderr)
-            raise CompactHydraException(f"error: {error}") from None
+            raise CompactHydraException(str(error)) from None
         sys.exit(f"error: {error}")
+
+
+def _explain(error: Exception) -> str:
+    """Hydra's message in the project's form, where it is about a key or a value."""
+    text = str(error).split("\nConfig search path")[0].strip()
+    unknown = re.match(r"Could not override '(.+)'", text)
+    if unknown:
+        key = unknown[1]
+        close = difflib.get_close_matches(key, _known_keys(), n=1)
+        fix = close[0] if close else "`python -m src.train --help` lists all keys"
+        return f"`{key}` is not a key of the configuration. Received: {key}=…. Fix: {fix}"
+    refused = re.match(r"Error merging override (.+)", text)
+    if refused and error.__cause__:
+        reason = str(error.__cause__).splitlines()[0].rstrip(".")
+        key = refused[1].split("=")[0]
+        return f"{reason}. Received: {refused[1]}. Fix: {key}=<another value>"
+    return text
+
+
+def _known_keys() -> list[str]:
+    """Every dotted key of the configuration, whatever groups are chosen."""
+    nodes = schema_nodes()
+    return [key for (group, _), node in nodes.items() for key in _keys(node, group)]
+
+
+def _keys(node: DictConfig, prefix: str | None) -> Iterator[str]:
+    for key in map(str, node):
+        name = f"{prefix}.{key}" if prefix else key
+        yield name
+        if not OmegaConf.is_missing(node, key) and isinstance(node[key], DictConfig):
+            yield from _keys(node[key], name)

@@ -29,7 +29,7 @@ def progress(items: Iterable[Item], description: str, total: int) -> Iterator[It
 
 @contextmanager
 def native_chatter_hidden() -> Iterator[None]:
-    """Keep what C++ libraries write to standard error off the terminal, unless the body raises.
+    """Keep what C++ libraries write to standard error off the terminal, unless the body fails.
 
     TensorFlow greets with a page of notices about drivers that a machine need not have, before
     any of its settings for quietness are read.
@@ -40,7 +40,7 @@ def native_chatter_hidden() -> Iterator[None]:
         os.dup2(hidden.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             hidden.seek(0)
             os.write(terminal, hidden.read())
             raise

@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from src.command_line import explained_errors, prepare_hydra
+from src.command_line import explained_errors, launch
 from src.config import to_config
 from src.console import native_chatter_hidden
 
@@ -31,9 +31,8 @@ def train(tree: DictConfig) -> float:
 
 
 def main() -> None:
-    """Read the command line and let Hydra compose the configuration."""
-    prepare_hydra()
-    train()
+    """Let Hydra compose the configuration from the command line, and train."""
+    launch(train)
 
 
 if __name__ == "__main__":

@@ -94,6 +94,11 @@ def _check_data(data: DataConfig) -> Iterator[str]:
     size = data.image_size
     if data.layout is not Layout.sample:
         yield from _check_root(data)
+    if data.layout is Layout.sample and data.root is not None:
+        yield (
+            "`data=sample` draws its own faces and reads no folder. "
+            f"Received: data=sample data.root={data.root}. Fix: data=labels_csv data.root=<folder>"
+        )
     if data.layout is Layout.sample:
         yield from _check("data.num_images", data.num_images, data.num_images >= 1, "be >= 1", 1200)
     yield from _check("data.image_size", size, size >= MIN_IMAGE_SIZE,

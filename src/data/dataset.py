@@ -142,7 +142,14 @@ def _stop_if_too_bad(usable_fraction: float, findings: pd.DataFrame, data: DataC
         return
     path = Path(data.cache_dir) / "audit.csv"
     findings.to_csv(path, index=False)
-    reasons = "".join(f"\n  {line}" for line in audit.summarise(findings))
+    dropped = findings[findings["action"] == "dropped"]
+    reasons = "".join(f"\n  {line}" for line in audit.summarise(dropped))
+    if usable_fraction == 0:
+        raise UsageError(
+            f"None of the rows can be used:{reasons}\n  every row is listed in {path}\n"
+            f"Received: data={data.layout} data.root={data.root}. Fix: the folder, the layout "
+            "data=…, or data.labels_file, data.image_dir and data.columns"
+        )
     enough = min(1, math.ceil(bad_fraction * 100 - 1e-7) / 100)
     raise UsageError(
         f"{bad_fraction:.1%} of the rows cannot be used, more than data.max_bad_fraction allows:"

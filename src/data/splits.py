@@ -50,7 +50,7 @@ def refuse_empty_parts(parts: pd.Series, method: SplitMethod) -> None:
             raise UsageError(
                 f"The {part} part of the split is empty. "
                 f"Received: data.split.method={method} on {len(parts)} usable faces. "
-                "Fix: more faces, another data.split.method, or other fractions"
+                "Fix: more faces (data.limit, data.num_images), another split, or other fractions"
             )
 
 

@@ -63,7 +63,7 @@ def _list_labels(path: Path, image_dir: str, columns: ColumnsConfig) -> list[Row
     for key, name in names.items():
         if name is not None and name not in header:
             raise UsageError(
-                f"{path} has no such column; it has: {', '.join(header)}. "
+                f"{path} has no such column; it has: {', '.join(header) or 'nothing'}. "
                 f"Received: data.columns.{key}={name}. Fix: data.columns.{key}=<one of these>"
             )
     return [
@@ -122,7 +122,7 @@ def _read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     for row in rows[1:]:
         record = dict.fromkeys(header, "") | dict(zip(header, row, strict=False))
         wrong = len(row) != len(header)
-        record[""] = f"{len(row)} fields instead of {len(header)}" if wrong else ""
+        record[""] = f"number of fields: {len(row)} instead of {len(header)}" if wrong else ""
         records.append(record)
     return header, records
 
@@ -130,7 +130,7 @@ def _read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
 def _split_line(line: str) -> list[str]:
     """Fields of one line. Lines are read one by one, or a stray quote would swallow the rest."""
     try:
-        return next(csv.reader([line.rstrip("\r\n")]))
+        return [field.strip() for field in next(csv.reader([line.rstrip("\r\n")]))]
     except csv.Error:  # a field beyond all measure
         return [line[:80]]
 

@@ -30,7 +30,7 @@ def build_backbone(image_size: int, weights: str | None) -> keras.Model:
     )
     if weights is None:
         return backbone
-    path = _imagenet_weights() if weights == "imagenet" else Path(weights)
+    path = fetch_weights(weights)
     try:
         if path.suffix == ".keras":
             regressor = keras.models.load_model(path, compile=False)
@@ -81,12 +81,14 @@ def set_batch_norm_momentum(backbone: keras.Model, momentum: float) -> None:
         layer.momentum = momentum
 
 
-def _batch_norms(backbone: keras.Model) -> list[keras.layers.BatchNormalization]:
-    return [x for x in backbone.layers if isinstance(x, keras.layers.BatchNormalization)]
+def fetch_weights(weights: str) -> Path:
+    """The file of weights; ImageNet's are fetched into Keras's own cache, and checked by Keras.
 
-
-def _imagenet_weights() -> Path:
-    """The file in Keras's own cache, fetched and checked by Keras where it is missing."""
+    Raises:
+        FileNotFoundError: If ImageNet's weights are not on disk and cannot be fetched.
+    """
+    if weights != "imagenet":
+        return Path(weights)
     keras_home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
     url = f"{_IMAGENET_URL}/{_IMAGENET_FILE}"
     try:
@@ -104,3 +106,7 @@ def _imagenet_weights() -> Path:
             f"weights, or put the file from {url} into {keras_home / 'models'}"
         ) from error
     return Path(file)
+
+
+def _batch_norms(backbone: keras.Model) -> list[keras.layers.BatchNormalization]:
+    return [x for x in backbone.layers if isinstance(x, keras.layers.BatchNormalization)]

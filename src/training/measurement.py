@@ -75,7 +75,7 @@ def final_metrics(history: History, val: Measured, train_ages: np.ndarray) -> di
     low, high = mean_interval(np.abs(val.predictions - val.part.ages))
     return {
         "best/val_mae": best["mae/val"],
-        "best/val_mae_low": low,
+        "best/val_mae_low": max(low, 0.0),
         "best/val_mae_high": high,
         "best/train_mae": best["mae/train"],
         "best/gap": best["mae/gap"],

@@ -18,9 +18,15 @@ from src.training.measurement import Measured, final_metrics, measure, part_metr
 
 
 def run_name(config: Config) -> str:
-    """`trial 3` within a study, else the configuration's hash."""
-    number = config.study.trial
-    return f"trial {number}" if number is not None else configuration_hash(config)
+    """`trial 3` within a study, else what is most often varied; a replicate tells its seed."""
+    if config.study.trial is not None:
+        name = f"trial {config.study.trial}"
+    else:
+        name = (
+            f"learning rate {config.optimizer.learning_rate:g}, "
+            f"batch {config.data.batch_size}, dropout {config.model.dropout_rate:g}"
+        )
+    return f"{name}, seed {config.seed}" if config.seed else name
 
 
 def tags(config: Config, dataset: Dataset) -> dict[str, str]:

@@ -8,9 +8,10 @@ from pathlib import Path
 from types import FrameType
 
 from src.config import Config, configuration_hash
+from src.console import stderr
 from src.data import Dataset, TrainingBatches, prepare
 from src.errors import UsageError
-from src.model import build_optimizer, build_regressor, set_up
+from src.model import build_optimizer, build_regressor, fetch_weights, set_up
 from src.tracking import Run, trial_run
 from src.training import record
 from src.training.checkpoint import Checkpoint, open_checkpoint
@@ -34,6 +35,8 @@ def run_trial(config: Config) -> TrialResult:
         RuntimeError: If the trial is already running, or the disk is full.
         KeyboardInterrupt: If it is interrupted; its run is then KILLED.
     """
+    if config.model.weights is not None:
+        fetch_weights(config.model.weights)  # before anything that takes time
     dataset = prepare(config.data)
     _refuse_missing_test_part(config, dataset)
     name = f"{configuration_hash(config)}-{dataset.digest}"
@@ -66,6 +69,7 @@ def _train_and_measure(
         TrainingBatches(train, data.batch_size, config.augmentation, config.seed)
     )
 
+    stderr.print("Building the model; tracing its first step takes half a minute on a CPU.")
     set_up(config.seed, fit.precision, fit.deterministic)
     regressor = build_regressor(config.model, data.image_size, float(train.ages.mean()))
     optimizer = build_optimizer(config.optimizer, config.schedule, len(batches), fit.epochs)

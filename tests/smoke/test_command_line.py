@@ -52,7 +52,10 @@ def test_help_lists_commands_groups_and_keys(train) -> None:
     [
         ("model.dropout_rate=1.5", "Received: model.dropout_rate=1.5. Fix: model.dropout_rate="),
         ("optimizer.learning_rate=fast", "Value 'fast' of type 'str' could not be converted"),
-        ("optimizer.lr=1e-3", "Key 'lr' not in"),
+        ("optimizer.lerning_rate=1e-3", "Fix: optimizer.learning_rate"),
+        ("data.splt.seed=1", "Fix: data.split.seed"),
+        ("model.loss=rmse", "expected one of [mse, mae, huber]. Received: model.loss=rmse"),
+        ("nonsense", "missing EQUAL"),
         ("+optimizer.learning_rte=1e-3", "Fix: optimizer.learning_rate"),
         ("+trial=9", "Available options in 'trial'"),
         ("augmentation=strong", "Available options in 'augmentation'"),

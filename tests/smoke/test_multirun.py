@@ -12,7 +12,7 @@ def test_trials_run_one_after_another_and_a_mistake_in_one_spares_the_others(
     start, tmp_path
 ) -> None:
     small = [argument for argument in SMALL if "trial" not in argument]
-    process = start(*small, "fit.epochs=1", "-m", "+trial=1,3", "model.dropout_rate=2,0.1",
+    process = start("-m", "+trial=1,3", *small, "fit.epochs=1", "model.dropout_rate=2,0.1",
                     "study=seed")  # fmt: skip
     out, err = process.communicate(timeout=300)
     assert process.returncode == 1

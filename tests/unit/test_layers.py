@@ -18,7 +18,7 @@ LAYERS = (
 
 DOORS = {
     "hydra": {"train", "command_line"},
-    "omegaconf": {"config", "train"},
+    "omegaconf": {"config", "train", "command_line"},
     "tensorflow": {"model", "data"},  # data: one of three decoders
     "keras": {"model", "training", "tracking"},  # tracking: to save a model
     "mlflow": {"tracking"},

@@ -63,6 +63,7 @@ def test_value_out_of_range_is_refused_with_key_value_and_fix(compose_config, ov
     [
         (["model.weights=null", "model.freeze=backbone"], "model.freeze=none"),
         (["data=labels_csv"], "data.root=<folder>"),
+        (["data.root=."], "data=labels_csv"),
         (["data=labels_csv", "data.root=/does/not/exist"], "data=sample"),
         (["fit.jit_compile=true"], "fit.deterministic=false"),
         (["fit.evaluate_test=true", "data.split.test_fraction=0"], "data.split.test_fraction=0.2"),

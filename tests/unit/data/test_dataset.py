@@ -145,7 +145,7 @@ def test_file_name_that_is_not_utf8_is_malformed(prepare, in_tmp_path) -> None:
 
 def test_only_bad_rows_are_explained(write_faces, prepare) -> None:
     root = write_faces(["x", "y"])
-    with pytest.raises(UsageError, match=r"100\.0% of the rows.*\n.*2 dropped: age_not_a_number"):
+    with pytest.raises(UsageError, match=r"None of the rows.*\n.*2 dropped: age_not_a_number"):
         prepare(root)
 
 
