@@ -29,12 +29,12 @@ def run_name(config: Config) -> str:
     return f"{name}, seed {config.seed}" if config.seed else name
 
 
-def tags(config: Config, dataset: Dataset) -> dict[str, str]:
+def tags(config: Config, data_digest: str) -> dict[str, str]:
     """What a run is found by."""
     found_by = {
         "study": config.study.name,
         "configuration_hash": configuration_hash(config),
-        "data_digest": dataset.digest,
+        "data_digest": data_digest,
         "mlflow.source.git.commit": provenance.git_commit(),
     }
     if config.study.trial is not None:

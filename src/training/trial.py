@@ -3,14 +3,14 @@
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FrameType
 
 from src.config import Config, configuration_hash
 from src.console import stderr
 from src.data import Dataset, TrainingBatches, prepare
-from src.errors import UsageError
+from src.errors import ExplainedError, UsageError
 from src.model import build_optimizer, build_regressor, fetch_weights, set_up
 from src.tracking import Run, trial_run
 from src.training import record
@@ -37,20 +37,14 @@ def run_trial(config: Config) -> TrialResult:
     """
     if config.model.weights is not None:
         fetch_weights(config.model.weights)  # before anything that takes time
-    dataset = prepare(config.data)
+    dataset = _prepare(config)
     _refuse_missing_test_part(config, dataset)
     name = f"{configuration_hash(config)}-{dataset.digest}"
     with _signals_interrupt(), open_checkpoint(CHECKPOINTS / config.study.name / name) as saved:
         if not config.fit.resume:
             saved.clear()
         before = saved.history()
-        with trial_run(
-            experiment=config.tracking.experiment,
-            name=record.run_name(config),
-            tags=record.tags(config, dataset),
-            resume_id=before.run_id if before else None,
-            system_metrics=config.tracking.system_metrics,
-        ) as run:
+        with _open_run(config, dataset.digest, before.run_id if before else None) as run:
             if run.is_new:
                 record.log_start(run, config, dataset)
             result = _train_and_measure(config, dataset, saved, before, run)
@@ -101,6 +95,29 @@ def _train_and_measure(
     saved.restore_best(regressor, epoch_end.history)
     metrics = record.log_outcome(run, config, dataset, regressor, epoch_end.history)
     return TrialResult.of_complete(run, epoch_end.history, metrics)
+
+
+def _prepare(config: Config) -> Dataset:
+    """The faces. Where a defect of ours stands in the way, a FAILED run keeps the traceback."""
+    try:
+        return prepare(config.data)
+    except ExplainedError:
+        raise
+    except Exception:
+        with _open_run(config, data_digest="", resume_id=None):
+            raise
+
+
+def _open_run(
+    config: Config, data_digest: str, resume_id: str | None
+) -> AbstractContextManager[Run]:
+    return trial_run(
+        experiment=config.tracking.experiment,
+        name=record.run_name(config),
+        tags=record.tags(config, data_digest),
+        resume_id=resume_id,
+        system_metrics=config.tracking.system_metrics,
+    )
 
 
 def _refuse_missing_test_part(config: Config, dataset: Dataset) -> None:

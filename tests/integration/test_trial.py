@@ -21,6 +21,9 @@ from tests.integration.small_backbone import TRACES
 
 pytestmark = pytest.mark.slow
 
+GOLDEN_LOSS = 13.4832
+"""Mean absolute error while training the first epoch, years."""
+
 
 def fetch(run_id: str) -> mlflow.entities.Run:
     return MlflowClient().get_run(run_id)
@@ -126,6 +129,15 @@ def test_same_seed_gives_the_same_numbers_and_another_seed_others(run) -> None:
     assert len(digests) == 1  # replicates share one split
 
 
+def test_first_epoch_is_the_golden_one(run) -> None:
+    """Initial weights, dropout, order, augmentation and drawn faces in one number."""
+    (first,) = run("fit.epochs=1").history.epochs
+    assert first["loss/running"] == pytest.approx(GOLDEN_LOSS, rel=1e-3), (
+        "The first epoch gives another loss. If seeds, order, augmentation, initial weights or "
+        "drawn faces were meant to change, put the new value here and say so in the commit."
+    )
+
+
 def test_step_and_prediction_are_traced_once_each(run) -> None:
     TRACES.clear()
     run("fit.epochs=3")
@@ -201,8 +213,11 @@ def test_diverging_trial_is_infeasible_with_step_and_learning_rate(run) -> None:
     assert "Infeasible" in result.headline()
 
 
-def test_failure_of_ours_leaves_its_traceback_with_the_run(run, monkeypatch) -> None:
-    monkeypatch.setattr(record, "final_metrics", lambda *_: 1 / 0)
+@pytest.mark.parametrize(
+    "defective", ["src.data.dataset.assign_splits", "src.training.record.final_metrics"]
+)
+def test_failure_of_ours_leaves_its_traceback_with_the_run(run, monkeypatch, defective) -> None:
+    monkeypatch.setattr(defective, lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run()
     (failed,) = MlflowClient().search_runs(["1"])
