@@ -54,8 +54,8 @@ class Checkpoint:
     def history(self) -> History | None:
         """What had been done before; None where there is nothing, or nothing readable."""
         try:
-            with np.load(self._folder / "last.npz", allow_pickle=False) as file:
-                state = json.loads(str(file["state"]))
+            with (self._folder / "last.npz").open("rb") as file, np.load(file) as arrays:
+                state = json.loads(str(arrays["state"]))
             return History(state["run_id"], tuple(state["epochs"]))
         except FileNotFoundError:
             return None
@@ -91,9 +91,9 @@ class Checkpoint:
     def _restore(self, name: str, variables: list[keras.Variable]) -> None:
         path = self._folder / f"{name}.npz"
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as file, np.load(file) as arrays:
                 for place, variable in enumerate(variables):
-                    variable.assign(file[f"arr_{place}"])
+                    variable.assign(arrays[f"arr_{place}"])
         except (ValueError, OSError, EOFError, KeyError, BadZipFile) as error:
             raise EnvironmentFaultError(
                 f"The trial's saved state does not fit: {error}. Received: {path}. "
