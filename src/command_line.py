@@ -25,6 +25,8 @@ def launch(hydra_main: Callable[[], None]) -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # else Hydra prints its errors by itself
     try:
         hydra_main()
+    except ExplainedError as error:  # a sweep's
+        sys.exit(f"error: {error}")
     except (HydraException, OmegaConfBaseException) as error:
         sys.exit(f"error: {_explain(error)}")
     except KeyboardInterrupt:

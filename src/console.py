@@ -47,3 +47,10 @@ def native_chatter_hidden() -> Iterator[None]:
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+def spell_seconds(seconds: float) -> str:
+    """A duration in the largest unit that leaves two digits: `75 s`, `12 min`, `3.4 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

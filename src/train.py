@@ -1,6 +1,7 @@
 """Train one trial: `python -m src.train +trial=3`."""
 
 import sys
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -11,8 +12,11 @@ from src.command_line import explained_errors, launch
 from src.config import to_config
 from src.console import native_chatter_hidden
 
+# Absolute, so that Hydra finds it too where this is not the module that was started.
+_CONF = Path(__file__).parents[1] / "conf"
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="config")
+
+@hydra.main(version_base="1.3", config_path=str(_CONF), config_name="config")
 def train(tree: DictConfig) -> float:
     """Run the trial that Hydra composed; its objective is the validation MAE in years."""
     with explained_errors():

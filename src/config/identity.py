@@ -11,6 +11,7 @@ from src.config.schema import Config
 _NOT_IDENTITY = (
     "study",
     "tracking",
+    "pruner",  # only cuts a trial short
     "data.root",
     "data.labels_file",
     "data.image_dir",
@@ -34,11 +35,25 @@ def configuration_hash(config: Config) -> str:
     """First 12 hexadecimal digits of the SHA-256 of the configuration, less names and paths.
 
     Two trials with one hash differ in nothing that moves a number, so one can stand for the
-    other. The order of keys does not matter; the seed does.
+    other. The order of keys does not matter; the seed does. A fidelity of all epochs is none.
     """
     identity = {key: value for key, value in flatten(config).items() if not _is_name_or_path(key)}
+    if config.fit.last_epoch == config.fit.epochs:
+        del identity["fit.fidelity"]
     text = json.dumps(identity, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def run_name(config: Config) -> str:
+    """`trial 3` within a study, else what is most often varied; a replicate tells its seed."""
+    if config.study.trial is not None:
+        name = f"trial {config.study.trial}"
+    else:
+        name = (
+            f"learning rate {config.optimizer.learning_rate:g}, "
+            f"batch {config.data.batch_size}, dropout {config.model.dropout_rate:g}"
+        )
+    return f"{name}, seed {config.seed}" if config.seed else name
 
 
 def _is_name_or_path(key: str) -> bool:

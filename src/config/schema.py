@@ -84,6 +84,14 @@ class Precision(StrEnum):
     mixed_bfloat16 = auto()
 
 
+class PrunerName(StrEnum):
+    """Rule that ends a trial which falls behind the others of its study."""
+
+    none = auto()
+    median = auto()
+    asha = auto()
+
+
 class KeepModel(StrEnum):
     """Which trials store their best model (95 MB each)."""
 
@@ -210,6 +218,7 @@ class FitConfig:
     """How long and how a trial trains and is measured."""
 
     epochs: int
+    fidelity: int | None
     early_stopping_patience: int | None
     precision: Precision
     jit_compile: bool
@@ -219,14 +228,34 @@ class FitConfig:
     train_eval_limit: int
     evaluate_test: bool
 
+    @property
+    def last_epoch(self) -> int:
+        """The epoch after which the trial ends at the latest."""
+        return self.epochs if self.fidelity is None else self.fidelity
+
+
+@dataclass(frozen=True)
+class PrunerConfig:
+    """When a trial is cut short because others of its study do better.
+
+    `warmup_epochs`: epochs that every trial gets; the first rung of asha. `min_trials`: for
+    median, trials that must have come as far. `reduction_factor`: asha keeps one in so many.
+    """
+
+    name: PrunerName
+    warmup_epochs: int
+    min_trials: int
+    reduction_factor: int
+
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """The study that a trial belongs to, and its number there."""
+    """The study that a trial belongs to, its number there, and the run that waits for it."""
 
     name: str
     question: str
     trial: int | None
+    run_id: str | None
 
 
 @dataclass(frozen=True)
@@ -248,6 +277,7 @@ class Config:
     schedule: ScheduleConfig
     augmentation: AugmentationConfig
     fit: FitConfig
+    pruner: PrunerConfig
     study: StudyConfig
     tracking: TrackingConfig
     seed: int

@@ -20,6 +20,7 @@ from src.config.schema import (
     Layout,
     ModelConfig,
     OptimizerConfig,
+    PrunerConfig,
     ScheduleConfig,
     SGDConfig,
     SplitMethod,
@@ -71,6 +72,7 @@ def validate(config: Config) -> None:
         *_check_schedule(config.schedule, config.fit.epochs),
         *_check_augmentation(config.augmentation),
         *_check_fit(config.fit),
+        *_check_pruner(config.pruner),
         *_check("seed", config.seed, 0 <= config.seed < 2**32, "lie in [0, 2^32)", 0),
         *_check("study.name", config.study.name, _STUDY_NAME.fullmatch(config.study.name),
                 "consist of letters, digits, `_`, `-`, `.` and spaces, and not begin with a dot",
@@ -228,6 +230,9 @@ def _check_augmentation(augmentation: AugmentationConfig) -> Iterator[str]:
 
 def _check_fit(fit: FitConfig) -> Iterator[str]:
     yield from _check("fit.epochs", fit.epochs, fit.epochs >= 1, "be >= 1", 20)
+    fidelity = fit.fidelity
+    yield from _check("fit.fidelity", fidelity, fidelity is None or 1 <= fidelity <= fit.epochs,
+                      f"be null or lie in [1, fit.epochs] = [1, {fit.epochs}]", "null")  # fmt: skip
     patience = fit.early_stopping_patience
     yield from _check("fit.early_stopping_patience", patience, patience is None or patience >= 1,
                       "be null or >= 1", 5)  # fmt: skip
@@ -239,6 +244,13 @@ def _check_fit(fit: FitConfig) -> Iterator[str]:
     for name in ("eval_batch_size", "train_eval_limit"):
         value = getattr(fit, name)
         yield from _check(f"fit.{name}", value, value >= 1, "be >= 1", 64)
+
+
+def _check_pruner(pruner: PrunerConfig) -> Iterator[str]:
+    least = {"warmup_epochs": 1, "min_trials": 1, "reduction_factor": 2}
+    for name, minimum in least.items():
+        value = getattr(pruner, name)
+        yield from _check(f"pruner.{name}", value, value >= minimum, f"be >= {minimum}", 3)
 
 
 def _unknown_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:

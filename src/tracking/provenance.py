@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+import resource
 import subprocess
 
 import psutil
@@ -45,6 +46,12 @@ def machine() -> dict[str, str | int | float]:
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "python": platform.python_version(),
     }  # fmt: skip
+
+
+def peak_memory_gib() -> float:
+    """The most memory that this process has held so far, also for trials before this one."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if platform.system() == "Darwin" else 2**20)  # bytes there, else KiB
 
 
 def _git(*arguments: str) -> str | None:

@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -25,6 +26,7 @@ from src.tracking.store import mend_stale_runs, open_store, process_tags
 
 _MAX_PARAM_LENGTH = 6000  # characters; MLflow's own limit
 _MAX_BATCH = 1000  # metrics a call; MLflow's own limit
+_ENDINGS = ("infeasible", "pruned", "failure")  # tags that say why a trial ended as it did
 
 
 class Run:
@@ -33,8 +35,9 @@ class Run:
     Attributes:
         id: MLflow's.
         experiment_id: MLflow's.
-        is_new: False for an interrupted run that goes on.
+        is_new: Whether nothing was logged to it yet; parameters are what it is judged by.
         infeasible: Why the configuration cannot be evaluated, or empty.
+        pruned: Why the trial was cut short, or empty.
     """
 
     def __init__(self, run_id: str, experiment_id: str, is_new: bool) -> None:
@@ -42,6 +45,7 @@ class Run:
         self.experiment_id = experiment_id
         self.is_new = is_new
         self.infeasible = ""
+        self.pruned = ""
         self._client = MlflowClient()
         self._pending: list[Metric] = []
         self._last_epoch = 0 if is_new else self._last_logged_epoch()
@@ -129,6 +133,11 @@ class Run:
         self.infeasible = reason
         self.set_tags({"infeasible": reason})
 
+    def set_pruned(self, reason: str) -> None:
+        """The trial is cut short: the run will be FINISHED, its state PRUNED, and say why."""
+        self.pruned = reason
+        self.set_tags({"pruned": reason})
+
     def describe(self, text: str) -> None:
         """The Markdown that MLflow's page shows as the run's description."""
         self.set_tags({"mlflow.note.content": text})
@@ -166,17 +175,18 @@ def trial_run(
     resume_id: str | None,
     system_metrics: bool,
 ) -> Iterator[Run]:
-    """Open a run, or reopen an interrupted one, and close it in its true state.
+    """Open a run, or one that was interrupted or prepared, and close it in its true state.
 
-    FINISHED when the body ends; KILLED when it is interrupted; FAILED, with the traceback as
-    the artifact `traceback.txt`, when it raises. Before, runs on this host whose process has
-    died are marked KILLED.
+    FINISHED when the body ends, also of a trial that is cut short; KILLED when it is
+    interrupted; FAILED, with the traceback as the artifact `traceback.txt`, when it raises.
+    Before, runs on this host whose process has died are marked KILLED.
 
     Args:
         experiment: Name of the experiment; created where it is missing.
         name: Name of a new run.
         tags: Tags of the run; `state` is kept here.
-        resume_id: Run to go on with, if it still exists.
+        resume_id: Run to go on with. It must still exist, and be neither finished nor another
+            configuration's, which its tag `configuration_hash` tells; else a new run is opened.
         system_metrics: Whether to record CPU, memory and GPU.
     """
     experiment_id = open_store(experiment)
@@ -187,6 +197,8 @@ def trial_run(
         yield run
         if run.infeasible:
             status, state = RunStatus.FAILED, State.FAILED
+        elif run.pruned:
+            state = State.PRUNED
     except (KeyboardInterrupt, SystemExit):
         status, state = RunStatus.KILLED, State.WAITING
         raise
@@ -210,7 +222,8 @@ def _open(
     system_metrics: bool,
 ) -> Run:
     all_tags = {**tags, **process_tags(), "state": State.RUNNING}
-    if resume_id is None or not _exists(resume_id):
+    before = _find(resume_id)
+    if before is None or not _goes_on(before, tags):
         active = mlflow.start_run(
             experiment_id=experiment_id,
             run_name=name,
@@ -219,9 +232,12 @@ def _open(
         )
         return Run(active.info.run_id, active.info.experiment_id, is_new=True)
     # Tags first: else it would be RUNNING in the name of a dead process, and be mended by others.
-    MlflowClient().log_batch(resume_id, tags=[RunTag(*tag) for tag in all_tags.items()])
-    active = mlflow.start_run(run_id=resume_id, log_system_metrics=system_metrics)
-    return Run(active.info.run_id, active.info.experiment_id, is_new=False)
+    client, run_id = MlflowClient(), before.info.run_id
+    client.log_batch(run_id, tags=[RunTag(*tag) for tag in all_tags.items()])
+    for tag in before.data.tags.keys() & _ENDINGS:
+        client.delete_tag(run_id, tag)
+    active = mlflow.start_run(run_id=run_id, log_system_metrics=system_metrics)
+    return Run(active.info.run_id, active.info.experiment_id, is_new=not before.data.params)
 
 
 @contextmanager
@@ -233,10 +249,22 @@ def _second_fault_told() -> Iterator[None]:
         stderr.print(f"The tracking store cannot be written: {error}")
 
 
-def _exists(run_id: str) -> bool:
+def _find(run_id: str | None) -> MlflowRun | None:
+    if run_id is None:
+        return None
     try:
-        return bool(MlflowClient().get_run(run_id).info.lifecycle_stage == "active")
+        return MlflowClient().get_run(run_id)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        return False
+        return None
+
+
+def _goes_on(run: MlflowRun, tags: Mapping[str, str]) -> bool:
+    """Whether a run can take in this trial. The same at another fidelity is another trial."""
+    key = "configuration_hash"
+    return bool(
+        run.info.lifecycle_stage == "active"
+        and run.info.status != RunStatus.to_string(RunStatus.FINISHED)
+        and run.data.tags.get(key, tags.get(key)) == tags.get(key)
+    )

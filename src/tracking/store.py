@@ -3,13 +3,14 @@
 import math
 import socket
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 import mlflow
 import psutil
 from filelock import FileLock
 from mlflow.entities import Run as MlflowRun
-from mlflow.entities import RunStatus, ViewType
+from mlflow.entities import ViewType
 from mlflow.tracking import MlflowClient
 
 from src.tracking.patience import patient
@@ -68,7 +69,7 @@ def mend_stale_runs(experiment_id: str) -> None:
         f"attributes.status = 'RUNNING' and tags.`process.host` = '{socket.gethostname()}'",
     )
     for run in running:
-        if _is_alive(run.data.tags):
+        if is_alive(run.data.tags):
             continue
         client.set_tag(run.info.run_id, "state", State.WAITING)
         client.set_terminated(run.info.run_id, "KILLED", end_time=_last_sign_of_life(run))
@@ -76,14 +77,14 @@ def mend_stale_runs(experiment_id: str) -> None:
 
 @patient
 def best_val_mae(experiment_id: str, study: str, data_digest: str) -> float:
-    """Lowest `best/val_mae` (years) of a study's finished trials on the same split.
+    """Lowest `best/val_mae` (years) of a study's complete trials on the same split.
 
     Infinite where there is none.
     """
     runs = MlflowClient().search_runs(
         [experiment_id],
         f"tags.study = '{study}' and tags.data_digest = '{data_digest}' "
-        f"and attributes.status = '{RunStatus.to_string(RunStatus.FINISHED)}'",
+        f"and tags.state = '{State.COMPLETE}'",
         run_view_type=ViewType.ACTIVE_ONLY,
         order_by=["metrics.`best/val_mae` ASC"],
         max_results=1,
@@ -108,7 +109,10 @@ def _make_relative(experiment_id: str) -> None:
     connection.close()
 
 
-def _is_alive(tags: dict[str, str]) -> bool:
+def is_alive(tags: Mapping[str, str]) -> bool:
+    """Whether the process that a run belongs to is there; another host's cannot be seen."""
+    if tags.get("process.host") != socket.gethostname():
+        return False
     try:
         process = psutil.Process(int(tags["process.id"]))
         return abs(process.create_time() - float(tags["process.started"])) < 1

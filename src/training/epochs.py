@@ -1,13 +1,14 @@
 """What happens at every step and after every epoch of a trial."""
 
 import time
+from collections.abc import Callable
 
 import keras
 import numpy as np
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from src.config.schema import FitConfig
-from src.console import stderr
+from src.console import spell_seconds, stderr
 from src.data import Part, TrainingBatches
 from src.tracking import Run
 from src.training.checkpoint import Checkpoint
@@ -88,7 +89,7 @@ class StepWatch(keras.callbacks.Callback):
 
 
 class EpochEnd(keras.callbacks.Callback):
-    """Measures, saves, logs and shows every finished epoch, and stops a trial that waits in vain.
+    """Measures, saves, logs and shows every finished epoch, and ends a trial that is over.
 
     Attributes:
         history: Finished epochs, also those before an interruption.
@@ -103,6 +104,7 @@ class EpochEnd(keras.callbacks.Callback):
         saved: Checkpoint,
         run: Run,
         history: History,
+        reason_to_prune: Callable[[History], str],
     ) -> None:
         """Set up, and log what the run lacks of the history.
 
@@ -114,6 +116,7 @@ class EpochEnd(keras.callbacks.Callback):
             saved: Where the state after each epoch goes.
             run: Where the metrics go.
             history: Epochs that were finished before an interruption.
+            reason_to_prune: Says why the trial should be cut short, or nothing.
         """
         super().__init__()
         self._fit = fit
@@ -123,8 +126,9 @@ class EpochEnd(keras.callbacks.Callback):
         self._saved = saved
         self._run = run
         self.history = history
+        self._reason_to_prune = reason_to_prune
         if len(history):
-            stderr.print(f"Going on after epoch {len(history)} of {fit.epochs}.")
+            stderr.print(f"Going on after epoch {len(history)} of {fit.last_epoch}.")
             run.log_epochs(history.epochs)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -156,9 +160,23 @@ class EpochEnd(keras.callbacks.Callback):
         self.history = self.history.plus(record)
         self._saved.save(self.model, self.history)
         self._run.log_epochs(self.history.epochs)
-        stderr.print(_epoch_line(self.history, self._fit.epochs))
-        if self.history.stops_early(self._fit.early_stopping_patience):
+        stderr.print(_epoch_line(self.history, self._fit.last_epoch))
+        if self.is_over():
             self.model.stop_training = True
+
+    def is_over(self) -> bool:
+        """Whether the trial ends here: all epochs spent, in vain for too long, or pruned.
+
+        The run is told why it is pruned. To be asked before training too: a trial may have died
+        between its last epoch and its end.
+        """
+        patience = self._fit.early_stopping_patience
+        if len(self.history) >= self._fit.last_epoch or self.history.stops_early(patience):
+            return True
+        reason = self._reason_to_prune(self.history)
+        if reason:
+            self._run.set_pruned(reason)
+        return bool(reason)
 
 
 def _learning_rate(model: keras.Model) -> float:
@@ -172,11 +190,5 @@ def _epoch_line(history: History, epochs: int) -> str:
         f"epoch {len(history):>{len(str(epochs))}}/{epochs}"
         f"  train MAE {record['mae/train']:6.2f}  val MAE {record['mae/val']:6.2f}"
         f"  gap {record['mae/gap']:+6.2f}  {record['time/epoch_seconds']:5.0f} s"
-        + (f"  ETA {_spell_seconds(left)}" if left else "")
+        + (f"  ETA {spell_seconds(left)}" if left else "")
     )
-
-
-def _spell_seconds(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -28,11 +28,16 @@ class History:
         return replace(self, epochs=(*self.epochs, record))
 
     @property
+    def curve(self) -> tuple[float, ...]:
+        """Validation MAE of each epoch, years."""
+        return tuple(record["mae/val"] for record in self.epochs)
+
+    @property
     def best_epoch(self) -> int:
         """The first epoch with the lowest validation MAE, from 1; 0 before the first."""
         if not self.epochs:
             return 0
-        return int(np.argmin([record["mae/val"] for record in self.epochs])) + 1
+        return int(np.argmin(self.curve)) + 1
 
     def stops_early(self, patience: int | None) -> bool:
         """Whether the last `patience` epochs brought no better validation MAE."""

@@ -6,7 +6,7 @@ import math
 import keras
 import pandas as pd
 
-from src.config import Config, configuration_hash, flatten
+from src.config import Config, configuration_hash, flatten, run_name
 from src.config.schema import KeepModel
 from src.data import Dataset
 from src.metrics import metrics_by_age_band
@@ -15,18 +15,6 @@ from src.tracking import Run, best_val_mae, provenance
 from src.training import figures
 from src.training.history import History
 from src.training.measurement import Measured, final_metrics, measure, part_metrics
-
-
-def run_name(config: Config) -> str:
-    """`trial 3` within a study, else what is most often varied; a replicate tells its seed."""
-    if config.study.trial is not None:
-        name = f"trial {config.study.trial}"
-    else:
-        name = (
-            f"learning rate {config.optimizer.learning_rate:g}, "
-            f"batch {config.data.batch_size}, dropout {config.model.dropout_rate:g}"
-        )
-    return f"{name}, seed {config.seed}" if config.seed else name
 
 
 def tags(config: Config, data_digest: str) -> dict[str, str]:
@@ -43,12 +31,7 @@ def tags(config: Config, data_digest: str) -> dict[str, str]:
 
 
 def log_start(run: Run, config: Config, dataset: Dataset) -> None:
-    """Everything that is known before the first step."""
-    run.log_params(
-        flatten(config)
-        | {"log10_learning_rate": f"{math.log10(config.optimizer.learning_rate):.4f}"}
-        | {f"num_{name}": len(dataset.part(name)) for name in ("train", "val", "test")}
-    )
+    """Everything that is known before the first step; the parameters say that it is all there."""
     run.log_text(json.dumps(flatten(config), indent=2), "config.json")
     run.log_faces(
         dataset.faces[["file_name", "age", "split"]],
@@ -60,6 +43,11 @@ def log_start(run: Run, config: Config, dataset: Dataset) -> None:
     run.log_text(provenance.packages(), "provenance/packages.txt")
     run.log_text(json.dumps(provenance.machine(), indent=2), "provenance/machine.json")
     run.log_text(provenance.git_diff(), "provenance/git.diff")
+    run.log_params(
+        flatten(config)
+        | {"log10_learning_rate": f"{math.log10(config.optimizer.learning_rate):.4f}"}
+        | {f"num_{name}": len(dataset.part(name)) for name in ("train", "val", "test")}
+    )
 
 
 def log_outcome(
@@ -99,6 +87,7 @@ def log_outcome(
     )
     if _keeps_model(run, config, dataset, metrics["best/val_mae"]):
         run.log_model(inference_model(regressor), config.data.image_size)
+    metrics["memory/peak_gib"] = provenance.peak_memory_gib()
     run.log_final(metrics)
     return metrics
 
@@ -108,6 +97,8 @@ def _by_age_band(measured: Measured) -> pd.DataFrame:
 
 
 def _keeps_model(run: Run, config: Config, dataset: Dataset, val_mae: float) -> bool:
+    if run.pruned:
+        return False
     if config.tracking.keep_model is KeepModel.best:
         return val_mae < best_val_mae(run.experiment_id, config.study.name, dataset.digest)
     return config.tracking.keep_model is KeepModel.all

@@ -12,13 +12,14 @@ class TrialResult:
     """What a trial came to.
 
     Attributes:
-        state: COMPLETE, or FAILED where the configuration is infeasible.
+        state: COMPLETE, PRUNED, or FAILED where the configuration is infeasible.
         val_mae: The objective, years, at the best epoch; infinite where infeasible.
         metrics: Final scalars, as in MLflow; empty where infeasible.
         history: Its finished epochs.
         run_id: The run in MLflow.
         experiment_id: Its experiment there.
         infeasible: Why the configuration is infeasible, or empty.
+        pruned: Why the trial was cut short, or empty.
     """
 
     state: State
@@ -28,12 +29,20 @@ class TrialResult:
     run_id: str
     experiment_id: str
     infeasible: str = ""
+    pruned: str = ""
 
     @classmethod
-    def of_complete(cls, run: Run, history: History, metrics: dict[str, float]) -> "TrialResult":
-        """A trial that ran to its end."""
-        objective = metrics["best/val_mae"]
-        return cls(State.COMPLETE, objective, metrics, history, run.id, run.experiment_id)
+    def of_measured(cls, run: Run, history: History, metrics: dict[str, float]) -> "TrialResult":
+        """A trial that ran to its end, or was cut short."""
+        return cls(
+            State.PRUNED if run.pruned else State.COMPLETE,
+            metrics["best/val_mae"],
+            metrics,
+            history,
+            run.id,
+            run.experiment_id,
+            pruned=run.pruned,
+        )
 
     @classmethod
     def of_infeasible(cls, run: Run, history: History, reason: str) -> "TrialResult":
@@ -47,8 +56,9 @@ class TrialResult:
         metrics = self.metrics
         low, high = metrics["best/val_mae_low"], metrics["best/val_mae_high"]
         interval = "one face" if math.isnan(low) else f"95 % interval {low:.2f}–{high:.2f}"
+        pruned = f"Pruned: {self.pruned}. " if self.pruned else ""
         return (
-            f"Validation MAE {self.val_mae:.2f} years ({interval}) "
+            f"{pruned}Validation MAE {self.val_mae:.2f} years ({interval}) "
             f"in epoch {metrics['best/epoch']:.0f}, gap {metrics['best/gap']:+.2f}; "
             f"always guessing the median: {metrics['val/median_predictor_mae']:.2f}."
         )

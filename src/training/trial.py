@@ -2,24 +2,25 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from types import FrameType
 
-from src.config import Config, configuration_hash
+import keras
+
+from src.config import Config, run_name
+from src.config.schema import FitConfig
 from src.console import stderr
 from src.data import Dataset, TrainingBatches, prepare
 from src.errors import ExplainedError, UsageError
 from src.model import build_optimizer, build_regressor, fetch_weights, set_up
-from src.tracking import Run, trial_run
-from src.training import record
+from src.tracking import Run, State, sibling_curves, trial_run
+from src.tracking.checkpoints import checkpoint_folder
+from src.training import pruning, record
 from src.training.checkpoint import Checkpoint, open_checkpoint
 from src.training.epochs import DivergedError, EpochBatches, EpochEnd, StepWatch
 from src.training.history import History
 from src.training.result import TrialResult
-
-CHECKPOINTS = Path("mlruns/checkpoints")
 
 
 def run_trial(config: Config) -> TrialResult:
@@ -27,7 +28,8 @@ def run_trial(config: Config) -> TrialResult:
 
     An interrupted trial (Ctrl-C, SIGTERM, kill -9, power) goes on from its last finished epoch
     when it is started again with the same configuration on the same data, and comes to the same
-    numbers as one that was left alone.
+    numbers as one that was left alone. So does one that ends at its fidelity, when it is started
+    again with a higher one; that has a run of its own, with the whole curve.
 
     Raises:
         ValueError: If the data or the weights are not usable as configured.
@@ -35,22 +37,39 @@ def run_trial(config: Config) -> TrialResult:
         RuntimeError: If the trial is already running, or the disk is full.
         KeyboardInterrupt: If it is interrupted; its run is then KILLED.
     """
-    if config.model.weights is not None:
-        fetch_weights(config.model.weights)  # before anything that takes time
-    dataset = _prepare(config)
-    _refuse_missing_test_part(config, dataset)
-    name = f"{configuration_hash(config)}-{dataset.digest}"
-    with _signals_interrupt(), open_checkpoint(CHECKPOINTS / config.study.name / name) as saved:
-        if not config.fit.resume:
-            saved.clear()
-        before = saved.history()
-        with _open_run(config, dataset.digest, before.run_id if before else None) as run:
-            if run.is_new:
-                record.log_start(run, config, dataset)
-            result = _train_and_measure(config, dataset, saved, before, run)
-            run.describe(result.headline())
-        saved.clear()  # only now: a trial that dies earlier goes on from what was saved
+    with _signals_interrupt():
+        if config.model.weights is not None:
+            fetch_weights(config.model.weights)  # before anything that takes time
+        dataset = _prepare(config)
+        _refuse_missing_test_part(config, dataset)
+        with open_checkpoint(checkpoint_folder(config, dataset.digest)) as saved:
+            before = _what_was_done(config.fit, saved)
+            with _open_run(config, dataset.digest, before) as run:
+                if run.is_new:
+                    record.log_start(run, config, dataset)
+                result = _train_and_measure(config, dataset, saved, before, run)
+                run.describe(result.headline())
+            if not _can_be_promoted(config.fit, result):
+                saved.clear()  # only now: a trial that dies earlier goes on from what was saved
     return result
+
+
+def compiled_regressor(config: Config, mean_age: float, steps_per_epoch: int) -> keras.Model:
+    """A regressor that is ready to train, from the configuration's seed.
+
+    Args:
+        config: The trial's.
+        mean_age: Of the training faces, years.
+        steps_per_epoch: Batches.
+    """
+    fit = config.fit
+    set_up(config.seed, fit.precision, fit.deterministic)
+    regressor = build_regressor(config.model, config.data.image_size, mean_age)
+    optimizer = build_optimizer(config.optimizer, config.schedule, steps_per_epoch, fit.epochs)
+    regressor.compile(optimizer, loss=str(config.model.loss), jit_compile=fit.jit_compile)
+    # Unbuilt, its variables would be made while Keras traces the step, which is then traced twice.
+    regressor.optimizer.build(regressor.trainable_variables)
+    return regressor
 
 
 def _train_and_measure(
@@ -64,27 +83,31 @@ def _train_and_measure(
     )
 
     stderr.print("Building the model; tracing its first step takes half a minute on a CPU.")
-    set_up(config.seed, fit.precision, fit.deterministic)
-    regressor = build_regressor(config.model, data.image_size, float(train.ages.mean()))
-    optimizer = build_optimizer(config.optimizer, config.schedule, len(batches), fit.epochs)
-    regressor.compile(optimizer, loss=str(config.model.loss), jit_compile=fit.jit_compile)
-    # Unbuilt, its variables would be made while Keras traces the step, which is then traced twice.
-    regressor.optimizer.build(regressor.trainable_variables)
-
+    regressor = compiled_regressor(config, float(train.ages.mean()), len(batches))
     history = History(run.id)
     if before:
         saved.restore(regressor)
         history = History(run.id, before.epochs)
-    measured_train = train.subset(fit.train_eval_limit, data.split.seed)
-    epoch_end = EpochEnd(fit, len(train), measured_train, val, saved, run, history)
-    watch = StepWatch(batches, fit.epochs)
-    if len(history) < fit.epochs and not history.stops_early(fit.early_stopping_patience):
+        if before.run_id != run.id:
+            saved.save(regressor, history)  # or, interrupted now, it would lose its new run
+    epoch_end = EpochEnd(
+        fit,
+        len(train),
+        train.subset(fit.train_eval_limit, data.split.seed),
+        val,
+        saved,
+        run,
+        history,
+        _pruner(config, dataset.digest, run),
+    )
+    watch = StepWatch(batches, fit.last_epoch)
+    if not epoch_end.is_over():
         try:
             with watch.bar:
                 regressor.fit(
                     batches,
                     initial_epoch=len(history),
-                    epochs=fit.epochs,
+                    epochs=fit.last_epoch,
                     callbacks=[watch, epoch_end],
                     shuffle=False,
                     verbose=0,
@@ -94,7 +117,43 @@ def _train_and_measure(
             return TrialResult.of_infeasible(run, epoch_end.history, str(error))
     saved.restore_best(regressor, epoch_end.history)
     metrics = record.log_outcome(run, config, dataset, regressor, epoch_end.history)
-    return TrialResult.of_complete(run, epoch_end.history, metrics)
+    return TrialResult.of_measured(run, epoch_end.history, metrics)
+
+
+def _what_was_done(fit: FitConfig, saved: Checkpoint) -> History | None:
+    """The saved epochs that the trial may build upon, after clearing those that it may not."""
+    if not fit.resume:
+        saved.clear()
+    before = saved.history()
+    if before is not None and len(before) > fit.last_epoch:
+        stderr.print(f"The saved state is past epoch {fit.last_epoch}; the trial starts anew.")
+        saved.clear()
+        return None
+    return before
+
+
+def _can_be_promoted(fit: FitConfig, result: TrialResult) -> bool:
+    """Whether a trial ended for no other reason than its fidelity."""
+    spent = len(result.history)
+    return (
+        result.state is State.COMPLETE
+        and spent == fit.fidelity != fit.epochs
+        and not result.history.stops_early(fit.early_stopping_patience)
+    )
+
+
+def _pruner(config: Config, data_digest: str, run: Run) -> Callable[[History], str]:
+    """Looks at the study's other trials where the pruner has to decide, and only there."""
+
+    def reason_to_prune(history: History) -> str:
+        if not pruning.is_due(config.pruner, len(history), config.fit.last_epoch):
+            return ""
+        siblings = sibling_curves(run.experiment_id, config.study.name, data_digest, run.id)
+        return pruning.reason_to_prune(
+            config.pruner, history.curve, siblings, config.fit.last_epoch
+        )
+
+    return reason_to_prune
 
 
 def _prepare(config: Config) -> Dataset:
@@ -104,16 +163,20 @@ def _prepare(config: Config) -> Dataset:
     except ExplainedError:
         raise
     except Exception:
-        with _open_run(config, data_digest="", resume_id=None):
+        with _open_run(config, data_digest="", before=None):
             raise
 
 
 def _open_run(
-    config: Config, data_digest: str, resume_id: str | None
+    config: Config, data_digest: str, before: History | None
 ) -> AbstractContextManager[Run]:
+    """The run that waits for the trial, or the one that it was interrupted in, or a new one."""
+    resume_id = config.study.run_id
+    if resume_id is None and before is not None:
+        resume_id = before.run_id
     return trial_run(
         experiment=config.tracking.experiment,
-        name=record.run_name(config),
+        name=run_name(config),
         tags=record.tags(config, data_digest),
         resume_id=resume_id,
         system_metrics=config.tracking.system_metrics,
@@ -131,15 +194,25 @@ def _refuse_missing_test_part(config: Config, dataset: Dataset) -> None:
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """While the body runs, SIGTERM and a closed terminal do what Ctrl-C does."""
+    """While the body runs, SIGTERM and a closed terminal do what Ctrl-C does, but only once.
+
+    Whoever sends more of them meets a trial that is closing its run. Ctrl-C always interrupts.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    interrupted = False
+
     def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if interrupted and number != signal.SIGINT:
+            return
+        interrupted = True
         raise KeyboardInterrupt
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in signals}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:  # nohup
             signal.signal(number, interrupt)

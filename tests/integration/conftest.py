@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import mlflow
 import pytest
+from mlflow.tracking import MlflowClient
 
 from src.config import Config
 from src.training import TrialResult, run_trial
+from src.training.checkpoint import Checkpoint
 from tests.integration.small_backbone import build_small_backbone
 
 
@@ -27,3 +30,26 @@ def small_config(
 def run(small_config: Callable[..., Config]) -> Callable[..., TrialResult]:
     """Run the small trial with overrides."""
     return lambda *overrides: run_trial(small_config(*overrides))
+
+
+@pytest.fixture
+def run_until_epoch(
+    run: Callable[..., TrialResult], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., mlflow.entities.Run]:
+    """Interrupt a trial just after an epoch was saved, before it is logged; its run."""
+    save = Checkpoint.save
+
+    def run_and_interrupt(epoch: int, *overrides: str) -> mlflow.entities.Run:
+        def save_and_die(self, regressor, history) -> None:
+            save(self, regressor, history)
+            if len(history) == epoch:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Checkpoint, "save", save_and_die)
+            with pytest.raises(KeyboardInterrupt):
+                run(*overrides)
+        (killed,) = MlflowClient().search_runs(["1"], "attributes.status = 'KILLED'")
+        return killed
+
+    return run_and_interrupt

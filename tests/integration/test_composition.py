@@ -7,8 +7,8 @@ import pytest
 from src.config.schema import DropoutPosition, InputMode, Loss, OutputActivation, SplitMethod
 
 CONF = Path(__file__).parents[2] / "conf"
-GROUPS = ("model", "optimizer", "schedule", "augmentation", "fit", "study", "tracking", "trial",
-          "scale")  # fmt: skip
+GROUPS = ("model", "optimizer", "schedule", "augmentation", "fit", "pruner", "study",
+          "tracking", "trial", "scale")  # fmt: skip
 CHOICES = [f"{group}={file.stem}" for group in GROUPS for file in (CONF / group).glob("*.yaml")]
 
 

@@ -3,6 +3,8 @@
 import json
 import logging
 import math
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -15,62 +17,15 @@ from mlflow.tracking import MlflowClient
 
 from src.errors import UsageError
 from src.metrics import mean_absolute_error
-from src.training import TrialResult, record
-from src.training.checkpoint import Checkpoint
+from src.training import record
+from src.training.trial import _signals_interrupt
 from tests.integration.small_backbone import TRACES
+from tests.integration.stored import artifacts, curve, fetch, read_artifact, same_numbers
 
 pytestmark = pytest.mark.slow
 
 GOLDEN_LOSS = 13.4832
 """Mean absolute error while training the first epoch, years."""
-
-
-def fetch(run_id: str) -> mlflow.entities.Run:
-    return MlflowClient().get_run(run_id)
-
-
-def artifacts(run_id: str, folder: str = "") -> set[str]:
-    client = MlflowClient()
-    found = set()
-    for item in client.list_artifacts(run_id, folder):
-        found |= artifacts(run_id, item.path) if item.is_dir else {item.path}
-    return found
-
-
-def read_artifact(run_id: str, file: str) -> Path:
-    return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=file))
-
-
-def curve(run_id: str, key: str) -> list[tuple[int, float]]:
-    return [(point.step, point.value) for point in MlflowClient().get_metric_history(run_id, key)]
-
-
-def same_numbers(one: TrialResult, other: TrialResult) -> bool:
-    def numbers(result: TrialResult) -> dict:
-        return {k: v for k, v in result.metrics.items() if not k.startswith("time/")}
-
-    return numbers(one) == numbers(other)
-
-
-@pytest.fixture
-def run_until_epoch(run, monkeypatch):
-    """Interrupt a trial just after an epoch was saved, before it is logged; its run."""
-    save = Checkpoint.save
-
-    def run_and_interrupt(epoch: int, *overrides: str) -> mlflow.entities.Run:
-        def save_and_die(self, regressor, history) -> None:
-            save(self, regressor, history)
-            if len(history) == epoch:
-                raise KeyboardInterrupt
-
-        with monkeypatch.context() as patched:
-            patched.setattr(Checkpoint, "save", save_and_die)
-            with pytest.raises(KeyboardInterrupt):
-                run(*overrides)
-        (killed,) = MlflowClient().search_runs(["1"], "attributes.status = 'KILLED'")
-        return killed
-
-    return run_and_interrupt
 
 
 def test_finished_run_is_complete_in_mlflow(run) -> None:
@@ -93,9 +48,10 @@ def test_finished_run_is_complete_in_mlflow(run) -> None:
     for key in ("best/train_mae", "best/gap", "best/epoch", "val/rmse", "val/median_error",
                 "val/cs5", "val/bias", "val/mean_predictor_mae",
                 "val/median_predictor_mae", "time/images_per_second",
-                "time/seconds_per_epoch"):  # fmt: skip
+                "time/seconds_per_epoch", "memory/peak_gib"):  # fmt: skip
         assert key in metrics, key
     assert "test/mae" not in metrics
+    assert 0.1 < metrics["memory/peak_gib"] < 100
     assert artifacts(result.run_id) == {
         "audit.csv", "config.json", "figures/learning_curve.png",
         "figures/predicted_against_true.png", "metrics/val_by_age_band.csv",
@@ -181,6 +137,92 @@ def test_deleted_run_of_an_interrupted_trial_is_replaced_by_a_complete_one(
     assert resumed.run_id != killed.info.run_id
     assert [step for step, _ in curve(resumed.run_id, "mae/val")] == [1, 2, 3, 4]
     assert fetch(resumed.run_id).data.params["data.batch_size"] == "8"
+
+
+def test_prepared_run_is_filled_and_keeps_its_name_and_tags(run) -> None:
+    client = MlflowClient()
+    first = run("study.name=other")
+    prepared = client.create_run("1", run_name="mine", tags={"mlflow.parentRunId": first.run_id})
+    client.update_run(prepared.info.run_id, status="SCHEDULED")
+    result = run(f"study.run_id='{prepared.info.run_id}'")
+    assert result.run_id == prepared.info.run_id
+    stored = fetch(result.run_id)
+    assert (stored.info.status, stored.info.run_name) == ("FINISHED", "mine")
+    assert stored.data.tags["mlflow.parentRunId"] == first.run_id
+    assert stored.data.params["data.batch_size"] == "8"
+    assert artifacts(result.run_id) == artifacts(first.run_id)
+
+
+def test_prepared_run_gets_the_epochs_before_an_interruption_too(run, run_until_epoch) -> None:
+    killed = run_until_epoch(2)
+    prepared = MlflowClient().create_run("1").info.run_id
+    result = run(f"study.run_id='{prepared}'")
+    assert result.run_id == prepared
+    assert [step for step, _ in curve(prepared, "mae/val")] == [1, 2, 3, 4]
+    assert fetch(killed.info.run_id).info.status == "KILLED"
+
+
+@pytest.mark.parametrize("ending", ["delete", "finish"])
+def test_prepared_run_that_cannot_be_used_is_replaced(run, ending: str) -> None:
+    client = MlflowClient()
+    used = run("seed=5")
+    if ending == "delete":
+        client.delete_run(used.run_id)
+    before = fetch(used.run_id).to_dictionary()
+    result = run(f"study.run_id='{used.run_id}'")
+    assert result.run_id != used.run_id
+    assert fetch(result.run_id).data.tags["state"] == "COMPLETE"
+    assert fetch(used.run_id).to_dictionary() == before
+
+
+def test_success_takes_the_marks_of_an_earlier_failure_away(run, monkeypatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(record, "final_metrics", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run()
+    (failed,) = MlflowClient().search_runs(["1"])
+    for tag in ("infeasible", "pruned", "failure"):
+        MlflowClient().set_tag(failed.info.run_id, tag, "because")
+    assert run().run_id == failed.info.run_id
+    stored = fetch(failed.info.run_id)
+    assert stored.info.status == "FINISHED"
+    assert not {"infeasible", "pruned", "failure"} & stored.data.tags.keys()
+
+
+def test_run_that_died_before_it_was_described_is_described(run, monkeypatch) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("src.tracking.run.Run.log_table", die)  # in the midst of it
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    (killed,) = MlflowClient().search_runs(["1"])
+    result = run(f"study.run_id='{killed.info.run_id}'")
+    assert result.run_id == killed.info.run_id
+    assert "audit.csv" in artifacts(result.run_id)
+    assert fetch(result.run_id).data.params["data.batch_size"] == "8"
+    assert len(fetch(result.run_id).inputs.dataset_inputs) == 1
+
+
+def test_signals_after_the_first_wait_for_the_run_to_be_closed() -> None:
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
+    closed = []
+
+    def be_interrupted() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(0.01)
+            closed.append(True)
+
+    with pytest.raises(KeyboardInterrupt), _signals_interrupt():
+        be_interrupted()
+    assert closed
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == handlers
 
 
 def test_resume_false_starts_anew(run, run_until_epoch) -> None:

@@ -12,13 +12,16 @@ LAYERS = (
     {"config", "metrics", "statistics", "errors", "console"},
     {"data", "model", "tracking"},
     {"training"},
-    {"train", "command_line"},
+    {"search"},
+    {"plugins"},
+    {"train", "replay", "trials", "command_line"},
 )
 """Rooms by layer, from the ground up; an import may only point down, or stay in its room."""
 
 DOORS = {
-    "hydra": {"train", "command_line"},
-    "omegaconf": {"config", "train", "command_line"},
+    "hydra": {"plugins", "train", "replay", "command_line"},
+    "omegaconf": {"config", "plugins", "train", "trials", "command_line"},
+    "keras_tuner": {"search"},
     "tensorflow": {"model", "data"},  # data: one of three decoders
     "keras": {"model", "training", "tracking"},  # tracking: to save a model
     "mlflow": {"tracking"},

@@ -12,6 +12,9 @@ def test_names_and_paths_do_not_change_the_hash(compose_config, tmp_path) -> Non
         "fit.resume=false",
         "fit.eval_batch_size=8",
         "data.columns.age=years",
+        "pruner=asha",
+        "study.run_id=0123456789abcdef",
+        "fit.fidelity=20",  # all epochs
     ):
         assert configuration_hash(compose_config(override)) == plain
 
@@ -20,7 +23,7 @@ def test_names_and_paths_do_not_change_the_hash(compose_config, tmp_path) -> Non
     "override",
     ["seed=1", "optimizer.learning_rate=2e-4", "data.batch_size=16", "model.hidden_units=[48]",
      "optimizer=adamw", "data.limit=100", "data.split.seed=1", "augmentation=none",
-     "model.weights=null"],
+     "model.weights=null", "fit.fidelity=19"],
 )  # fmt: skip
 def test_every_hyperparameter_changes_the_hash(compose_config, override) -> None:
     assert configuration_hash(compose_config(override)) != configuration_hash(compose_config())

@@ -35,8 +35,13 @@ from src.errors import UsageError
         "augmentation.rotation_degrees=181",
         "augmentation.contrast=1",
         "fit.epochs=0",
+        "fit.fidelity=0",
+        "fit.fidelity=21",
         "fit.early_stopping_patience=0",
         "fit.eval_batch_size=0",
+        "pruner.warmup_epochs=0",
+        "pruner.min_trials=0",
+        "pruner.reduction_factor=1",
         "seed=-1",
         "study.name=' '",
         "study.name=../x",
@@ -94,6 +99,11 @@ def test_all_mistakes_are_listed_at_once(compose_config) -> None:
     with pytest.raises(UsageError) as refusal:
         compose_config("seed=-1", "fit.epochs=0", "model.dropout_rate=2")
     assert len(str(refusal.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(("override", "last"), [("null", 20), ("1", 1), ("20", 20)])
+def test_fidelity_says_where_a_trial_ends(compose_config, override: str, last: int) -> None:
+    assert compose_config(f"fit.fidelity={override}").fit.last_epoch == last
 
 
 def test_zero_is_a_seed(compose_config) -> None:

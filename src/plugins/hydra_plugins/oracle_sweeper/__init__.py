@@ -1,0 +1,1 @@
+"""Hydra sweeper: keras-tuner's oracles decide what runs next."""

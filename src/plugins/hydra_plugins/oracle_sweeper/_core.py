@@ -1,0 +1,334 @@
+"""From a command line to a study: the space is read, an oracle chosen, the loop run."""
+
+import copy
+import math
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.core.utils import JobReturn
+from hydra.errors import HydraException
+from hydra_plugins.process_launcher.launcher import ProcessLauncher
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
+
+from src.config import Config, adapt_overrides, to_config
+from src.console import native_chatter_hidden
+from src.errors import UsageError
+from src.search.space import Choices, Condition, Hyperparameter, Interval, Space, check_space
+
+if TYPE_CHECKING:
+    from hydra_plugins.oracle_sweeper.sweeper import OracleSweeper
+
+    from src.search.loop import Loop, Rules
+    from src.search.oracles import Search
+
+
+@dataclass(frozen=True)
+class Command:
+    """What was typed, read.
+
+    Attributes:
+        template: Every override in its place: fixed ones whole, swept ones as their key.
+        space: What is swept.
+    """
+
+    template: tuple[tuple[str, str | None], ...]
+    space: Space
+
+    def overrides(self, values: Mapping[str, str]) -> list[str]:
+        """The overrides of one job; a swept key without a value is left out."""
+        typed = [
+            fixed if fixed is not None else f"{key}={values[key]}"
+            for key, fixed in self.template
+            if fixed is not None or key in values
+        ]
+        return adapt_overrides(typed)
+
+    def first(self) -> list[str]:
+        """The overrides of one job of many: a group may be swept that must not be missing."""
+        values = {h.key: h.domain.first for h in self.space if h.condition is None}
+        return self.overrides(values)
+
+
+def sweep(sweeper: "OracleSweeper", arguments: Sequence[str]) -> Any:
+    """Run a study, or say what it would cost.
+
+    Raises:
+        ValueError: If something that was typed cannot be used.
+        RuntimeError: If the study ended early, or trials failed.
+        KeyboardInterrupt: If it was interrupted; all that ran has saved its state.
+    """
+    context, config = sweeper.hydra_context, sweeper.config
+    if context is None or config is None or sweeper.launcher is None:
+        raise RuntimeError("Hydra calls setup() before sweep()")
+    settings = sweeper.settings
+    command = read(settings["params"], arguments, context.config_loader)
+    check_settings(settings, command.space)
+    folder = Path(str(config.hydra.sweep.dir))
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, folder / "multirun.yaml")
+
+    def compose(overrides: Sequence[str]) -> DictConfig:
+        tree: DictConfig = copy.deepcopy(
+            context.config_loader.load_sweep_config(config, list(overrides))
+        )
+        with read_write(tree), open_dict(tree):
+            del tree["hydra"]
+        return tree
+
+    base = compose(command.first())
+    with native_chatter_hidden():  # keras-tuner imports TensorFlow
+        from hydra_plugins.oracle_sweeper._workers import BatchWorkers, ProcessWorkers
+
+        from src.search.loop import Loop, Rules
+        from src.search.memory import MemoryBook
+        from src.search.order import Order
+        from src.search.plan import plan_study
+        from src.search.sweep import run_study
+
+    launcher = sweeper.launcher
+    if isinstance(launcher, ProcessLauncher):
+        workers: ProcessWorkers | BatchWorkers = ProcessWorkers(launcher)
+    else:
+        workers = BatchWorkers(launcher, _batch_size(settings))
+
+    def search() -> "Search":
+        return _search(settings, command.space, base)
+
+    if OmegaConf.get_type(base) is not Config:
+        book = MemoryBook(
+            command.overrides, lambda overrides: sweeper.validate_batch_is_legal([overrides])
+        )
+        never = Rules(num_retries=0, max_failures_in_a_row=sys.maxsize)
+        loop = Loop(search(), book, workers, never, on_end=lambda job: None)
+        loop.prepare()
+        loop.run()
+        _raise_first_failure(loop, workers.returns)
+        return workers.returns
+
+    if settings["oracle"] == "hyperband" and str(base.pruner.name) != "none":
+        raise UsageError(
+            "Hyperband gives up trials itself. "
+            f"Received: pruner={base.pruner.name}. Fix: pruner=none, or another oracle"
+        )
+    order = Order(
+        experiment=str(base.tracking.experiment),
+        study=str(base.study.name),
+        question=str(base.study.question),
+        oracle=settings["oracle"],
+        definition=_definition(settings, command),
+        make_search=search,
+        make_stand_in=lambda: _search(settings, command.space, base, is_stand_in=True),
+        compose=lambda overrides: to_config(compose(overrides)),
+        overrides=command.overrides,
+        first=command.first(),
+        rules=_rules(settings),
+    )
+    if settings["mode"] == "plan":
+        if not isinstance(workers, ProcessWorkers):
+            raise UsageError(
+                "A plan times its trials in processes of our own launcher. "
+                "Received: another hydra/launcher. Fix: hydra/launcher=processes"
+            )
+        plan_study(order, workers)
+        return []
+    try:
+        run_study(order, workers)
+    except (KeyboardInterrupt, SystemExit):
+        print("Interrupted. The same command goes on where this one stopped.")
+        sys.exit(130)
+    return workers.returns
+
+
+def _batch_size(settings: Mapping[str, Any]) -> float:
+    if settings["max_batch_size"] is not None:
+        return float(settings["max_batch_size"])
+    return 1 if settings["oracle"] == "bayesian" else math.inf
+
+
+def _rules(settings: Mapping[str, Any]) -> "Rules":
+    from src.search.loop import Rules
+
+    what, _, num_retries = settings["on_failure"].partition(":")
+    return Rules(
+        num_replicates=settings["replicates"],
+        num_retries=int(num_retries or 0),
+        stops_on_failure=what == "stop",
+        max_failures_in_a_row=settings["max_failures_in_a_row"],
+    )
+
+
+def _definition(settings: Mapping[str, Any], command: Command) -> dict[str, Any]:
+    """What shapes the sequence of suggestions."""
+    around = {"_target_", "oracle", "params", "on_failure", "max_failures_in_a_row",
+              "max_batch_size", "mode"}  # fmt: skip
+    shape = {key: value for key, value in settings.items() if key not in around}
+    shape |= {hyperparameter.key: str(hyperparameter) for hyperparameter in command.space}
+    shape["fixed"] = sorted(fixed for _, fixed in command.template if fixed is not None)
+    return shape
+
+
+def _raise_first_failure(loop: "Loop", returns: Sequence[Sequence[JobReturn]]) -> None:
+    """As Hydra's own sweeper does, by looking at each result."""
+    for batch in returns:
+        for result in batch:
+            _ = result.return_value
+    for job in loop.jobs:
+        if job.outcome is not None and job.outcome.failure:
+            raise HydraException(f"Job {job.number}: {job.outcome.failure}")
+
+
+def read(params: Mapping[str, Any], arguments: Sequence[str], config_loader: Any) -> Command:
+    """Parse the sweep file's `params` and the command line, which wins.
+
+    Raises:
+        ValueError: If a domain or a condition cannot be used.
+    """
+    typed = [f"{key}={_as_override(value)}" for key, value in params.items()]
+    parser = OverridesParser.create(config_loader=config_loader)
+    parsed = {
+        override.get_key_element().lstrip("+"): override
+        for override in parser.parse_overrides(adapt_overrides([*typed, *arguments]))
+    }
+    swept = {key: o for key, o in parsed.items() if o.is_sweep_override()}
+    fixed = {
+        key: override.get_value_element_as_str()
+        for key, override in parsed.items()
+        if key not in swept and not override.is_delete()
+    }
+    space = []
+    for override in swept.values():
+        condition = _condition(override)
+        if condition is not None and condition.key in fixed:
+            if fixed[condition.key] not in condition.texts:
+                continue
+            condition = None
+        space.append(Hyperparameter(override.get_key_element(), _domain(override), condition))
+    template = tuple(
+        (override.get_key_element(), None if key in swept else override.input_line)
+        for key, override in parsed.items()
+    )
+    return Command(template, check_space(space))
+
+
+def _as_override(value: Any) -> str:
+    if isinstance(value, list | ListConfig):
+        return f"choice({','.join(map(str, value))})"
+    return "null" if value is None else str(value)
+
+
+def _domain(override: Override) -> Choices | Interval:
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        unknown = value.tags - {"log"} - {tag for tag in value.tags if "=" in tag}
+        if unknown or value.start is None or value.end is None:
+            raise UsageError(
+                f"An interval may be tagged `log` or with a condition. Received: "
+                f"{override.input_line}. Fix: tag(log, interval(<low>,<high>))"
+            )
+        is_integer = isinstance(value.start, int) and isinstance(value.end, int)
+        return Interval(float(value.start), float(value.end), "log" in value.tags, is_integer)
+    texts = tuple(override.sweep_string_iterator())
+    if not texts:
+        raise UsageError(
+            f"Nothing is left to choose from. Received: {override.input_line}. "
+            f"Fix: {override.get_key_element()}=<value>,<value>"
+        )
+    return Choices(texts)
+
+
+def _condition(override: Override) -> Condition | None:
+    """The tag that reads `key=value` or `key=value,value`."""
+    tags: set[str] = getattr(override.value(), "tags", set())
+    found = sorted(tag for tag in tags if "=" in tag)
+    if not found:
+        return None
+    match = re.fullmatch(r"\s*([^=\s]+)\s*=\s*(.+?)\s*", found[0])
+    if match is None or len(found) > 1:
+        raise UsageError(
+            f"A condition reads `<key>=<value>,<value>`. Received: {override.input_line}. "
+            "Fix: tag('optimizer=sgd', choice(…))"
+        )
+    return Condition(match[1], tuple(text.strip() for text in match[2].split(",")))
+
+
+def _search(
+    settings: Mapping[str, Any], space: Space, base: DictConfig, is_stand_in: bool = False
+) -> "Search":
+    """The oracle; to count trials, random draws can stand in for costly ones."""
+    from src.search import oracles
+
+    oracle, seed, max_trials = settings["oracle"], settings["seed"], settings["max_trials"]
+    match oracle:
+        case "grid":
+            return oracles.grid(space, seed, max_trials)
+        case "bayesian" if not is_stand_in:
+            return oracles.bayesian(
+                space, seed, max_trials, settings["num_initial_points"], settings["noise"],
+                settings["exploration"],
+            )  # fmt: skip
+        case "random" | "bayesian":
+            return oracles.random(space, seed, max_trials)
+        case _:
+            return oracles.hyperband(
+                space, seed, int(base.fit.epochs), settings["reduction_factor"],
+                settings["iterations"],
+            )  # fmt: skip
+
+
+def check_settings(settings: Mapping[str, Any], space: Space) -> None:
+    """Refuse what cannot work before anything heavy is imported.
+
+    Raises:
+        UsageError: With the setting and its fix.
+    """
+    oracle, max_trials = settings["oracle"], settings["max_trials"]
+    if oracle not in _ORACLES:
+        raise _refused("oracle", f"be one of {', '.join(_ORACLES)}", oracle, "grid")
+    if settings["mode"] not in ("run", "plan"):
+        raise _refused("mode", "be run or plan", settings["mode"], "run")
+    if oracle in ("random", "bayesian") and max_trials is None:
+        raise _refused("max_trials", f"be given for {oracle}", "null", 20)
+    if oracle == "hyperband" and max_trials is not None:
+        raise _refused("max_trials", "be null: hyperband's epochs decide", max_trials, "null")
+    least = {
+        "max_trials": 1, "replicates": 1, "max_failures_in_a_row": 1, "max_batch_size": 1,
+        "num_initial_points": 1, "iterations": 1, "reduction_factor": 2, "seed": 0,
+    }  # fmt: skip
+    for name, low in least.items():
+        if settings[name] is not None and settings[name] < low:
+            raise _refused(name, f"be >= {low}", settings[name], low)
+    if re.fullmatch(r"continue|stop|retry:\d+", settings["on_failure"]) is None:
+        must = "be continue, stop or retry:<n>"
+        raise _refused("on_failure", must, settings["on_failure"], "retry:1")
+    keys = [hyperparameter.key for hyperparameter in space]
+    if "seed" in keys and settings["replicates"] > 1:
+        raise _refused("replicates", "be 1 where seed itself is swept", settings["replicates"], 1)
+    if oracle == "hyperband" and ("fit.epochs" in keys or "fit.fidelity" in keys):
+        raise UsageError(
+            "Hyperband itself decides how many of fit.epochs a trial may spend. "
+            "Received: a sweep over fit.epochs. Fix: fit.epochs=<the most>"
+        )
+    if oracle == "grid":
+        for hyperparameter in space:
+            if isinstance(hyperparameter.domain, Interval):
+                domain = hyperparameter.domain
+                raise UsageError(
+                    "A grid needs a list of values for each key. Received: "
+                    f"{hyperparameter.key}=interval({domain.low:g},{domain.high:g}). "
+                    f"Fix: {hyperparameter.key}=choice(…), or hydra.sweeper.oracle=random"
+                )
+
+
+def _refused(name: str, must: str, received: Any, fix: Any) -> UsageError:
+    return UsageError(
+        f"`hydra.sweeper.{name}` must {must}. Received: {received}. Fix: hydra.sweeper.{name}={fix}"
+    )
+
+
+_ORACLES = ("grid", "random", "bayesian", "hyperband")

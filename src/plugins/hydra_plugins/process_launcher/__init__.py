@@ -1,0 +1,1 @@
+"""Hydra launcher: each job in a process of its own."""

@@ -1,0 +1,1 @@
+"""Many trials: what to try next, and a study that survives anything."""

@@ -1,0 +1,243 @@
+"""What a study will cost: trials, epochs, time and disk, before anything runs."""
+
+import heapq
+import json
+import math
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rich.console import Console
+from rich.table import Table
+
+from src.config import Config, flatten
+from src.config.schema import KeepModel, PrunerName
+from src.console import spell_seconds, stderr
+from src.errors import UsageError
+from src.search.loop import Workers
+from src.search.oracles import Suggestion
+from src.search.order import Order, open_loop, simulate
+from src.tracking.study import open_study
+
+if TYPE_CHECKING:
+    from src.training.timing import Timing
+
+_PLANS = Path("mlruns/plans")
+_ARTIFACT_BYTES = 1_000_000  # a run's tables and figures, measured on 1,200 faces
+# Keys that change how long a step, an epoch or the start takes, or how many steps there are.
+_WORK = ("data.", "augmentation.", "model.freeze", "optimizer.name", "fit.precision",
+         "fit.jit_compile", "fit.deterministic", "fit.train_eval_limit",
+         "fit.eval_batch_size")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """A trial that is still to run.
+
+    Attributes:
+        config: Its configuration.
+        num_epochs: That it will train; fewer than its fidelity where it goes on from another.
+        overrides: What it is composed from.
+    """
+
+    config: Config
+    num_epochs: int
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a study still costs.
+
+    Attributes:
+        num_trials: Still to run.
+        num_epochs: In all of them.
+        seconds: From start to end.
+        peak_bytes: Disk that is taken while it runs.
+        final_bytes: Disk that is taken afterwards.
+    """
+
+    num_trials: int
+    num_epochs: int
+    seconds: float
+    peak_bytes: float
+    final_bytes: float
+
+
+Shape = tuple[tuple[str, str], ...]
+
+
+class TimingWorkers(Workers, Protocol):
+    """Workers that can say how long something will take them."""
+
+    num_jobs: int
+
+    def time(self, overrides: Sequence[str]) -> "Timing":
+        """Time a few steps of a trial, in processes like those that trials have."""
+
+
+def plan_study(order: Order, workers: TimingWorkers) -> None:
+    """Say what a launch would cost, keep it for the launch, and run nothing."""
+    with open_study(order.experiment, order.study) as store:
+        loop, book = open_loop(order, store, workers, is_read_only=True)
+    num_known = sum(job.outcome is not None for job in loop.jobs)
+    num_waiting = 0
+    if loop.search.is_adaptive:
+        missing, num_waiting = _simulated(order)
+        missing = missing[num_known:]
+    else:
+        pairs = [(job, book.config(job)) for job in loop.jobs if job.outcome is None]
+        missing = [PlannedTrial(c, job.epochs, job.overrides) for job, c in pairs if c]
+    shapes = {shape(trial.config): trial for trial in missing}
+    timings = {}
+    for number, (key, trial) in enumerate(shapes.items(), start=1):
+        stderr.print(f"Timing shape {number} of {len(shapes)}; that takes about a minute.")
+        timings[key] = workers.time(trial.overrides)
+    total = cost(missing, timings, workers.num_jobs, num_waiting)
+    remember(order.study, order.definition, total)
+    if missing:
+        Console(width=None if sys.stdout.isatty() else 120).print(table(missing, timings))
+    may_end_early = any(
+        trial.config.pruner.name is not PrunerName.none
+        or trial.config.fit.early_stopping_patience is not None
+        for trial in missing
+    )
+    print(sentence(total, num_known, may_end_early))
+
+
+def _simulated(order: Order) -> tuple[list[PlannedTrial], int]:
+    """All trials of a search that learns, and the most that wait for a promotion at a time.
+
+    Which configurations it will come to is not known: the simulated ones stand for them.
+    """
+    simulated = list(simulate(order))
+    suggestions = [suggestion for suggestion, _ in simulated]
+    trials = []
+    for suggestion in suggestions:
+        overrides = order.overrides(suggestion.values)
+        try:
+            config = order.compose(overrides)
+        except UsageError:
+            continue
+        num_epochs = epochs_to_train(suggestion, suggestions, config.fit.epochs)
+        trials += [PlannedTrial(config, num_epochs, tuple(overrides))] * order.rules.num_replicates
+    return trials, max((waiting for _, waiting in simulated), default=0)
+
+
+def epochs_to_train(
+    suggestion: Suggestion, suggestions: Sequence[Suggestion], max_epochs: int
+) -> int:
+    """What a trial adds to the one that it goes on from."""
+    past = suggestion.promoted_from
+    spent = suggestions[past].epochs or 0 if past is not None else 0
+    return (suggestion.epochs or max_epochs) - spent
+
+
+def shape(config: Config) -> Shape:
+    """What two trials must share to take equally long an epoch."""
+    return tuple(
+        (key, str(value)) for key, value in flatten(config).items() if key.startswith(_WORK)
+    )
+
+
+def cost(
+    trials: Sequence[PlannedTrial],
+    timings: Mapping[Shape, "Timing"],
+    num_jobs: int,
+    num_waiting: int,
+) -> Cost:
+    """Add up.
+
+    Args:
+        trials: In the order in which they will run.
+        timings: For each of their shapes.
+        num_jobs: Trials at a time.
+        num_waiting: Most trials that keep their states, waiting for a promotion.
+    """
+    seconds = [trial_seconds(trial, timings[shape(trial.config)]) for trial in trials]
+    free_at = [0.0] * num_jobs
+    for each in seconds:
+        heapq.heappush(free_at, heapq.heappop(free_at) + each)
+    state = max((timing.state_bytes for timing in timings.values()), default=0)
+    model = max((timing.model_bytes for timing in timings.values()), default=0)
+    final = len(trials) * _ARTIFACT_BYTES + _num_models(trials) * model
+    return Cost(
+        num_trials=len(trials),
+        num_epochs=sum(trial.num_epochs for trial in trials),
+        seconds=max(free_at),
+        peak_bytes=final + (num_jobs + num_waiting) * state,
+        final_bytes=final,
+    )
+
+
+def trial_seconds(trial: PlannedTrial, timing: "Timing") -> float:
+    """From the start of its process to its end."""
+    return timing.start_seconds + trial.num_epochs * timing.epoch_seconds + timing.end_seconds
+
+
+def table(trials: Sequence[PlannedTrial], timings: Mapping[Shape, "Timing"]) -> Table:
+    """A row for each shape: what it is, how many trials, how long."""
+    varied = {key for one in timings for key, _ in set(one) ^ set(next(iter(timings)))}
+    grid = Table(show_edge=False, pad_edge=False)
+    grid.add_column("shape")
+    for name in ("trials", "epochs", "start", "an epoch", "a trial"):
+        grid.add_column(name, justify="right")
+    counts = Counter(shape(trial.config) for trial in trials)
+    for key, count in counts.items():
+        timing = timings[key]
+        these = [trial for trial in trials if shape(trial.config) == key]
+        epochs = sum(trial.num_epochs for trial in these)
+        mean = sum(trial_seconds(trial, timing) for trial in these) / count
+        words = [f"{name.rpartition('.')[2]} {value}" for name, value in key if name in varied]
+        grid.add_row(
+            ", ".join(words) or "all", str(count), str(epochs),
+            spell_seconds(timing.start_seconds), spell_seconds(timing.epoch_seconds),
+            spell_seconds(mean),
+        )  # fmt: skip
+    return grid
+
+
+def sentence(total: Cost, num_known: int, is_upper_bound: bool) -> str:
+    """The whole in two lines."""
+    most = "at most " if is_upper_bound else ""
+    return (
+        f"{total.num_trials} trials and {most}{total.num_epochs} epochs are to run, "
+        f"{num_known} trials are done.\n"
+        f"Time: {most}{spell_seconds(total.seconds)}. "
+        f"Disk: {total.peak_bytes / 1e9:.1f} GB while it runs, "
+        f"{total.final_bytes / 1e9:.1f} GB afterwards."
+    )
+
+
+def remember(study: str, definition: Mapping[str, Any], total: Cost) -> None:
+    """Keep a plan, for the run to be held against."""
+    _PLANS.mkdir(parents=True, exist_ok=True)
+    plan = {"definition": json.dumps(definition, sort_keys=True), **asdict(total)}
+    (_PLANS / f"{study}.json").write_text(json.dumps(plan, indent=2))
+
+
+def recall(study: str, definition: Mapping[str, Any], num_trials: int) -> float | None:
+    """Seconds that were planned for just these trials, or None."""
+    try:
+        plan = json.loads((_PLANS / f"{study}.json").read_text())
+    except (OSError, ValueError):
+        return None
+    same = plan["definition"] == json.dumps(definition, sort_keys=True)
+    return float(plan["seconds"]) if same and plan["num_trials"] == num_trials else None
+
+
+def _num_models(trials: Sequence[PlannedTrial]) -> int:
+    """Models that are kept: of `best`, each that beats all before it, 1 + ln n on average."""
+    count = len(trials)
+    if not count:
+        return 0
+    match trials[0].config.tracking.keep_model:
+        case KeepModel.all:
+            return count
+        case KeepModel.none:
+            return 0
+        case _:
+            return math.ceil(1 + math.log(count))

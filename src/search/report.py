@@ -1,0 +1,181 @@
+"""What a person sees of a sweep: a line for each trial, and a table of them all."""
+
+import csv
+import io
+import math
+import statistics
+import time
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from src.console import spell_seconds, stderr
+from src.search.loop import Job
+from src.tracking.state import State
+from src.tracking.study import TrialRecord
+
+_MOST_ROWS = 40  # of a table on the screen; the CSV has them all
+
+
+class Progress:
+    """Says how far a sweep is, how good it has become, and when it will be over."""
+
+    def __init__(self, num_trials: int, num_epochs: int) -> None:
+        """Start the clock.
+
+        Args:
+            num_trials: In all, known ones included; an estimate where trials depend on others.
+            num_epochs: The same in epochs; 0 where nothing is known of epochs.
+        """
+        self._num_trials = num_trials
+        self._num_epochs = num_epochs
+        self._epochs_before = 0
+        self._epochs_now = 0
+        self._num_ended = 0
+        self._started = time.monotonic()
+        self._best: Job | None = None
+
+    def known(self, jobs: Sequence[Job]) -> None:
+        """Count trials that were run before."""
+        for job in jobs:
+            self._epochs_before += job.epochs
+            self._num_ended += 1
+            self._is_better(job)
+
+    def ended(self, job: Job) -> None:
+        """Print a trial's line."""
+        self._num_ended += 1
+        self._epochs_now += job.epochs
+        outcome = job.outcome
+        if outcome is None:
+            return
+        words = [f"trial {job.number} ({self._num_ended} of {self._num_trials})", job.title]
+        if math.isfinite(outcome.val_mae):
+            words.append(f"val MAE {outcome.val_mae:.2f}")
+        if outcome.state is not State.COMPLETE:
+            words.append(str(outcome.state))
+        if outcome.infeasible or outcome.failure:
+            words.append((outcome.infeasible or outcome.failure).splitlines()[0])
+        if self._is_better(job):
+            words.append("best so far")
+        elif self._best is not None and self._best.outcome is not None:
+            words.append(f"best: trial {self._best.number}, {self._best.outcome.val_mae:.2f}")
+        left = self._seconds_left()
+        if left > 0:
+            words.append(f"ETA {spell_seconds(left)}")
+        stderr.print("  ".join(word for word in words if word), markup=False)
+
+    def _seconds_left(self) -> float:
+        elapsed = time.monotonic() - self._started
+        if self._num_epochs and self._epochs_now:
+            left = self._num_epochs - self._epochs_before - self._epochs_now
+            return elapsed / self._epochs_now * left
+        return 0
+
+    def _is_better(self, job: Job) -> bool:
+        outcome = job.outcome
+        if outcome is None or outcome.state is not State.COMPLETE:
+            return False
+        best = self._best.outcome.val_mae if self._best and self._best.outcome else math.inf
+        if outcome.val_mae < best:
+            self._best = job
+            return True
+        return False
+
+
+def ranked(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Complete trials first, the best first; then the others by number."""
+
+    def key(trial: TrialRecord) -> tuple[bool, float, int]:
+        complete = trial.state is State.COMPLETE
+        error = trial.metrics.get("best/val_mae", math.inf)
+        return not complete, error if complete else 0, trial.number or 0
+
+    return sorted(trials, key=key)
+
+
+def table(title: str, trials: Sequence[TrialRecord]) -> Table:
+    """The trials for a terminal, as `ranked`; keys that all share are left out."""
+    grid = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    grid.add_column("trial", justify="right")
+    grid.add_column("configuration", overflow="fold")
+    for name in ("best MAE [95 %]", "gap", "epoch"):
+        grid.add_column(name, justify="right", no_wrap=True)
+    grid.add_column("state", no_wrap=True)
+    grid.add_column("time", justify="right", no_wrap=True)
+    varied = varied_keys(trials)
+    rows = ranked(trials)
+    for trial in rows[:_MOST_ROWS]:
+        grid.add_row(*_cells(trial, varied))
+    if len(rows) > _MOST_ROWS:
+        grid.add_row("…", f"and {len(rows) - _MOST_ROWS} more", "", "", "", "", "")
+    return grid
+
+
+def as_csv(trials: Sequence[TrialRecord]) -> str:
+    """The trials by number, for other programs."""
+    stream = io.StringIO()
+    varied = varied_keys(trials)
+    metrics = ("best/val_mae", "best/val_mae_low", "best/val_mae_high", "best/train_mae",
+               "best/gap", "best/epoch")  # fmt: skip
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["trial", *varied, *metrics, "state", "seconds", "run_id"])
+    for trial in trials:
+        writer.writerow(
+            [trial.number, *(trial.params.get(key, "") for key in varied),
+             *(trial.metrics.get(key, "") for key in metrics),
+             "INFEASIBLE" if "infeasible" in trial.tags else trial.state,
+             trial.seconds, trial.run_id]
+        )  # fmt: skip
+    return stream.getvalue()
+
+
+def varied_keys(trials: Sequence[TrialRecord]) -> list[str]:
+    """Hyperparameters whose values differ between the trials."""
+    with_params = [trial.params for trial in trials if trial.params]
+    keys = {key for params in with_params for key in params} - _BOOKKEEPING
+    return sorted(key for key in keys if len({params.get(key) for params in with_params}) > 1)
+
+
+_BOOKKEEPING = {"study.trial", "study.run_id", "log10_learning_rate"}
+
+
+def _cells(trial: TrialRecord, varied: Sequence[str]) -> list[str]:
+    metrics, params = trial.metrics, trial.params
+    configuration = ", ".join(
+        f"{key.rpartition('.')[2]} {params[key]}" for key in varied if key in params
+    )
+    reason = trial.tags.get("infeasible") or trial.tags.get("failure", "")
+    if trial.state is State.FAILED and reason:
+        configuration = f"{configuration}\n{reason.splitlines()[0]}".strip()
+    error = gap = epoch = ""
+    if "best/val_mae" in metrics:
+        low, high = (metrics.get(f"best/val_mae_{end}", math.nan) for end in ("low", "high"))
+        error = f"{metrics['best/val_mae']:.2f} [{low:.2f}, {high:.2f}]"
+        gap, epoch = f"{metrics['best/gap']:+.2f}", f"{metrics['best/epoch']:.0f}"
+    state = "infeasible" if "infeasible" in trial.tags else str(trial.state)
+    seconds = "" if trial.seconds is None else spell_seconds(trial.seconds)
+    return [str(trial.number or "–"), configuration, error, gap, epoch, state, seconds]
+
+
+def headline(trials: Sequence[TrialRecord]) -> str:
+    """What the study came to so far, in a sentence or two."""
+    counts = {
+        state: sum(trial.state is state for trial in trials)
+        for state in (State.COMPLETE, State.PRUNED, State.FAILED)
+    }
+    infeasible = sum("infeasible" in trial.tags for trial in trials)
+    counts[State.FAILED] -= infeasible
+    parts = [f"{count} {state.lower()}" for state, count in counts.items() if count]
+    parts += [f"{infeasible} infeasible"] if infeasible else []
+    words = f"{len(trials)} trials: {', '.join(parts) or 'none has ended'}."
+    complete = [trial for trial in ranked(trials) if trial.state is State.COMPLETE]
+    if complete:
+        best = complete[0]
+        error = best.metrics["best/val_mae"]
+        words += f" Best: trial {best.number}, validation MAE {error:.2f} years"
+        if len(complete) > 1:
+            median = statistics.median(t.metrics["best/val_mae"] for t in complete)
+            words += f" (median of complete trials {median:.2f})"
+        words += "."
+    return words

@@ -1,0 +1,296 @@
+"""A study's book in the tracking store: what was suggested, what is known, what comes next."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from src.config import Config, configuration_hash, run_name
+from src.console import stderr
+from src.data import prepare
+from src.errors import UsageError
+from src.search.loop import Ending, Job, Outcome
+from src.search.oracles import Suggestion
+from src.tracking.checkpoints import checkpoint_folder, forget
+from src.tracking.state import State
+from src.tracking.study import StudyStore, TrialRecord
+
+Compose = Callable[[Sequence[str]], Config]
+"""From overrides to a checked configuration; raises `UsageError`."""
+
+_ENDED = (State.COMPLETE, State.PRUNED, State.FAILED)
+
+
+class StudyBook:
+    """Recognises what was run before by configuration and data, and numbers what is new.
+
+    A trial carries its place in the search as tags, so that a later launch can ask and tell in
+    the same order: `sweep.suggestion` (index), `sweep.asked` and `sweep.told` (places in the
+    order of all events), `sweep.values` (JSON).
+
+    Attributes:
+        skips_invalid: Whether a configuration that is refused becomes an infeasible trial
+            (a search stumbles upon it) or a mistake of the person who wrote the list.
+    """
+
+    def __init__(
+        self,
+        store: StudyStore,
+        compose: Compose,
+        overrides: Callable[[Mapping[str, str]], list[str]],
+        skips_invalid: bool,
+        is_read_only: bool = False,
+    ) -> None:
+        """Read what is known.
+
+        Args:
+            store: The study, its parent open.
+            compose: See `Compose`.
+            overrides: All overrides of a trial, from its swept values.
+            skips_invalid: See above.
+            is_read_only: Whether nothing is to be written: a plan.
+        """
+        self._is_read_only = is_read_only
+        self._store = store
+        self._compose = compose
+        self._overrides = overrides
+        self.skips_invalid = skips_invalid
+        self._digests: dict[str, str] = {}
+        self._records = {_key(trial): trial for trial in _best_last(store.trials())}
+        self._numbers = {t.number for t in self._records.values() if t.number is not None}
+        self._entered: dict[tuple[str, str], Job] = {}
+        self._configs: dict[int, Config] = {}
+        self._released: set[Path] = set()
+        places = [int(t.tags[k]) for t in self._records.values() for k in _EVENTS if k in t.tags]
+        self._next_event = max(places, default=-1) + 1
+
+    def events(self) -> list[tuple[str, int]]:
+        """What former launches asked and told, in order, for `Loop.restore`."""
+        places = {
+            (int(trial.tags[f"sweep.{what}"]), what, int(trial.tags["sweep.suggestion"]))
+            for trial in self._records.values()
+            for what in ("asked", "told")
+            if f"sweep.{what}" in trial.tags
+        }
+        return [(what, index) for _, what, index in sorted(places)]
+
+    def config(self, job: Job) -> Config | None:
+        """The configuration of a job; None where it was refused."""
+        return self._configs.get(job.number)
+
+    def values(self) -> dict[int, dict[str, str]]:
+        """The values of each former suggestion by its index."""
+        return {
+            int(trial.tags["sweep.suggestion"]): json.loads(trial.tags["sweep.values"])
+            for trial in self._records.values()
+            if "sweep.suggestion" in trial.tags
+        }
+
+    def enter(self, suggestion: Suggestion, replicate: int, promoted: Job | None) -> Job:
+        """See `Book`. A configuration that was entered before becomes a replicate.
+
+        Raises:
+            UsageError: If the configuration is refused, unless `skips_invalid`.
+        """
+        overrides = self._overrides(suggestion.values)
+        if suggestion.epochs is not None:
+            overrides.append(f"fit.fidelity={suggestion.epochs}")
+        try:
+            config = self._compose(overrides)
+        except UsageError as error:
+            if not self.skips_invalid:
+                raise
+            return self._enter_invalid(suggestion, replicate, overrides, str(error))
+        if promoted is not None:
+            replicate = promoted.replicate
+        base_seed, digest = config.seed, self._digest(config)
+        while True:
+            seeded = dataclasses.replace(config, seed=base_seed + replicate)
+            key = (configuration_hash(seeded), digest)
+            if key not in self._entered:
+                break
+            replicate += 1
+        if replicate:
+            overrides.append(f"seed={seeded.seed}")
+        spent = self._configs[promoted.number].fit.fidelity or 0 if promoted else 0
+        number = self._number(key, seeded.study.trial)
+        seeded = dataclasses.replace(seeded, study=dataclasses.replace(seeded.study, trial=number))
+        job = Job(
+            number, suggestion, replicate, tuple(overrides),
+            epochs=(seeded.fit.fidelity or seeded.fit.epochs) - spent,
+            title=_title(suggestion, seeded, replicate),
+        )  # fmt: skip
+        self._entered[key] = job
+        self._configs[number] = seeded
+        record = self._records.get(key)
+        if record is not None:
+            self._adopt(record, job)
+            job.outcome = outcome_of(record) if record.state in _ENDED else None
+        return job
+
+    def start(self, job: Job) -> list[str]:
+        """See `Book`: opens the trial's run, or finds it."""
+        key = self._key_of(job)
+        record = self._records.get(key)
+        if record is None:
+            run_id = self._store.create_trial(run_name(self._configs[job.number]), self._tags(job))
+            record = self._records[key] = self._store.trial(run_id)
+        self._wait_for_other_process(record)
+        return [*job.overrides, f"study.trial={job.number}", f"study.run_id={record.run_id}"]
+
+    def settle(self, job: Job, ending: Ending) -> Outcome:
+        """See `Book`: what the store says, now that the trial's process has ended."""
+        key = self._key_of(job)
+        run_id = self._records[key].run_id
+        self._store.mend()
+        record = self._store.trial(run_id)
+        could_not_close = record.state is State.RUNNING or (
+            record.state is State.WAITING and not ending.is_interrupted
+        )
+        if could_not_close:
+            self._store.fail(run_id, ending.failure, ending.details)
+        elif record.state is State.FAILED and "infeasible" not in record.tags:
+            self._store.set_tags(run_id, {"failure": ending.failure[:5000]})
+        record = self._records[key] = self._store.trial(run_id)
+        return outcome_of(record)
+
+    def told(self, jobs: Sequence[Job]) -> None:
+        """See `Book`."""
+        if self._is_read_only:
+            return
+        place = self._event()
+        for job in jobs:
+            record = self._records[self._key_of(job)]
+            if "sweep.told" not in record.tags:
+                self._store.set_tags(record.run_id, {"sweep.told": str(place)})
+
+    def release(self, keep: Sequence[Job]) -> None:
+        """See `Book`."""
+        if self._is_read_only:
+            return
+        kept = {self._folder(job) for job in keep}
+        for job in self._entered.values():
+            config, folder = self._configs.get(job.number), self._folder(job)
+            if config is None or config.fit.fidelity is None or folder in kept | self._released:
+                continue
+            self._released.add(folder)
+            forget(config, self._digest(config))
+
+    def _folder(self, job: Job) -> Path:
+        """Where its state lies; trials of one configuration share it, whatever their fidelity."""
+        config = self._configs.get(job.number)
+        return Path() if config is None else checkpoint_folder(config, self._digest(config))
+
+    def _enter_invalid(
+        self, suggestion: Suggestion, replicate: int, overrides: list[str], reason: str
+    ) -> Job:
+        text = "\n".join([*overrides, str(suggestion.index), str(replicate)])
+        key = ("invalid-" + hashlib.sha256(text.encode()).hexdigest()[:12], "")
+        job = Job(self._number(key, None), suggestion, replicate, tuple(overrides),
+                  title=" ".join(f"{k}={v}" for k, v in suggestion.values.items()))  # fmt: skip
+        self._entered[key] = job
+        if key not in self._records and self._is_read_only:
+            job.outcome = Outcome(State.FAILED, infeasible=reason)
+            return job
+        if key not in self._records:
+            tags = {**self._tags(job), "infeasible": reason, "configuration_hash": key[0]}
+            run_id = self._store.create_trial(f"trial {job.number}", tags)
+            self._store.fail(run_id, "", "")
+            self._records[key] = self._store.trial(run_id)
+        job.outcome = outcome_of(self._records[key])
+        return job
+
+    def _number(self, key: tuple[str, str], wanted: int | None) -> int:
+        record = self._records.get(key)
+        if record is not None and record.number is not None:
+            return record.number
+        if wanted is None or wanted in self._numbers:
+            wanted = max(self._numbers, default=0) + 1
+        self._numbers.add(wanted)
+        return wanted
+
+    def _adopt(self, record: TrialRecord, job: Job) -> None:
+        if self._is_read_only:
+            return
+        tags = {k: v for k, v in self._tags(job).items() if k not in record.tags}
+        if tags or record.tags.get("mlflow.parentRunId") != self._store.parent_id:
+            self._store.adopt(record.run_id, tags)
+
+    def _tags(self, job: Job) -> dict[str, str]:
+        suggestion = job.suggestion
+        tags = {
+            "trial": str(job.number),
+            "sweep.suggestion": str(suggestion.index),
+            "sweep.asked": str(self._event()),
+            "sweep.values": json.dumps(dict(suggestion.values)),
+            "sweep.replicate": str(job.replicate),
+        }
+        if suggestion.promoted_from is not None:
+            tags["sweep.promoted_from"] = str(suggestion.promoted_from)
+        if suggestion.bracket is not None:
+            tags |= {"sweep.bracket": str(suggestion.bracket), "sweep.rung": str(suggestion.rung)}
+        config = self._configs.get(job.number)
+        if config is not None:
+            tags |= {
+                "configuration_hash": configuration_hash(config),
+                "data_digest": self._digest(config),
+            }
+        return tags
+
+    def _key_of(self, job: Job) -> tuple[str, str]:
+        return next(key for key, entered in self._entered.items() if entered is job)
+
+    def _event(self) -> int:
+        self._next_event += 1
+        return self._next_event - 1
+
+    def _digest(self, config: Config) -> str:
+        """The data's digest; reading it also finds its mistakes, and fills the picture cache."""
+        name = json.dumps(dataclasses.asdict(dataclasses.replace(config.data, batch_size=1)))
+        if name not in self._digests:
+            self._digests[name] = prepare(config.data).digest
+        return self._digests[name]
+
+    def _wait_for_other_process(self, record: TrialRecord) -> None:
+        """An orphan of a killed launch saves and stops within a step; another's trial runs on."""
+        told = False
+        while (process := self._store.trial(record.run_id).process) is not None:
+            if not told:
+                stderr.print(f"Process {process} still runs {record.name}; waiting for it to end.")
+                told = True
+            time.sleep(1)
+
+
+_EVENTS = ("sweep.asked", "sweep.told")
+
+
+def outcome_of(record: TrialRecord) -> Outcome:
+    """A trial's record as the loop sees it."""
+    return Outcome(
+        state=record.state,
+        val_mae=record.metrics.get("best/val_mae", math.inf),
+        infeasible=record.tags.get("infeasible", ""),
+        failure=record.tags.get("failure", "") if record.state is State.FAILED else "",
+    )
+
+
+def _key(trial: TrialRecord) -> tuple[str, str]:
+    return trial.configuration_hash, trial.data_digest
+
+
+def _best_last(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Where one configuration has several runs, the one to keep comes last."""
+    rank = {State.COMPLETE: 3, State.PRUNED: 2, State.WAITING: 1, State.RUNNING: 1}
+    return sorted(trials, key=lambda trial: (rank.get(trial.state, 0), trial.number is not None))
+
+
+def _title(suggestion: Suggestion, config: Config, replicate: int) -> str:
+    words = [f"{key.rpartition('.')[2]} {text}" for key, text in suggestion.values.items()]
+    if replicate:
+        words.append(f"seed {config.seed}")
+    if suggestion.epochs is not None:
+        words.append(f"{suggestion.epochs} epochs")
+    return ", ".join(words)

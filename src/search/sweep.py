@@ -1,0 +1,125 @@
+"""One launch of a study: from what the store knows to the table at the end."""
+
+import sys
+import time
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from rich.console import Console
+
+from src.console import spell_seconds, stderr
+from src.errors import EnvironmentFaultError
+from src.search import plan, report
+from src.search.loop import Loop, Workers
+from src.search.order import Order, open_loop, simulate
+from src.tracking.state import State
+from src.tracking.study import StudyStore, open_study
+
+
+class StudyWorkers(Workers, Protocol):
+    """Workers that can be interrupted."""
+
+    def signals(self) -> AbstractContextManager[None]:
+        """While in the body, an interrupt reaches the loop where it can end in good order."""
+
+
+def run_study(order: Order, workers: StudyWorkers) -> None:
+    """Run what is missing of a study.
+
+    Raises:
+        ValueError: If the study was begun with another search.
+        RuntimeError: If it ended early, or trials failed; all is recorded.
+        KeyboardInterrupt: If it was interrupted; the trials that ran have saved their states.
+    """
+    with open_study(order.experiment, order.study) as store:
+        loop, _ = open_loop(order, store, workers)
+        progress = report.Progress(*_size(loop, order))
+        progress.known([job for job in loop.jobs if job.outcome])
+        loop.on_end = progress.ended
+        _greet(order, loop)
+        planned = plan.recall(order.study, order.definition, _num_missing(loop, order))
+        started = time.monotonic()
+        status, state = "FAILED", State.FAILED
+        try:
+            with workers.signals():
+                loop.run()
+            if not loop.stopped:
+                status, state = "FINISHED", State.COMPLETE
+        except (KeyboardInterrupt, SystemExit):
+            status, state = "KILLED", State.WAITING
+            raise
+        finally:
+            _conclude(store, order, loop, status, state)
+            if planned is not None and state is State.COMPLETE:
+                _hold_against_plan(store, planned, time.monotonic() - started)
+    _explain_failures(loop)
+
+
+def _size(loop: Loop, order: Order) -> tuple[int, int]:
+    """Trials and epochs in all, as far as can be known."""
+    if not loop.search.is_adaptive:
+        return len(loop.jobs), sum(job.epochs for job in loop.jobs)
+    max_epochs = order.compose(order.first).fit.epochs
+    suggestions = [suggestion for suggestion, _ in simulate(order)]
+    epochs = [plan.epochs_to_train(each, suggestions, max_epochs) for each in suggestions]
+    num_replicates = order.rules.num_replicates
+    return len(suggestions) * num_replicates, sum(epochs) * num_replicates
+
+
+def _num_missing(loop: Loop, order: Order) -> int:
+    known = sum(job.outcome is not None for job in loop.jobs)
+    return _size(loop, order)[0] - known
+
+
+def _hold_against_plan(store: StudyStore, planned: float, actual: float) -> None:
+    store.log_parent({"plan/predicted_seconds": planned, "plan/actual_seconds": actual}, {}, {})
+    print(f"Planned: {spell_seconds(planned)}. It took {spell_seconds(actual)}.")
+
+
+def _greet(order: Order, loop: Loop) -> None:
+    known = sum(job.outcome is not None for job in loop.jobs)
+    begun = f", {known} of them known" if known else ""
+    trials = f"{len(loop.jobs)} trials{begun}" if loop.jobs else "new"
+    stderr.print(f'Study "{order.study}" ({order.oracle}): {trials}.', markup=False)
+
+
+def _conclude(store: StudyStore, order: Order, loop: Loop, status: str, state: State) -> None:
+    """Leave the account of the study with its parent run, and on the screen."""
+    numbers = {job.number for job in loop.jobs}
+    everything = store.trials()
+    trials = [trial for trial in everything if trial.number in numbers]
+    summary = report.headline(trials)
+    shortfall = loop.search.shortfall
+    if shortfall:
+        summary += f" {shortfall} promotions had no candidate left, because trials failed."
+    complete = [t for t in report.ranked(trials) if t.state is State.COMPLETE]
+    metrics = {"study/num_trials": float(len(trials))}
+    if complete:
+        metrics["best/val_mae"] = complete[0].metrics["best/val_mae"]
+    store.log_parent(
+        metrics,
+        {"mlflow.note.content": f"{order.question}\n\n{summary}"},
+        {"trials.csv": report.as_csv(everything)},
+    )
+    store.close_parent(status, state)
+    if trials:
+        Console(width=None if sys.stdout.isatty() else 120).print(
+            report.table(f'Study "{order.study}"', trials)
+        )
+    print(summary)
+    if len(everything) > len(trials):
+        print(f"{len(everything) - len(trials)} more: `make trials STUDY={order.study}`")
+
+
+def _explain_failures(loop: Loop) -> None:
+    failed = [job for job in loop.jobs if job.outcome and job.outcome.has_failed]
+    if not failed:
+        return
+    ended = f"The sweep ended early: {loop.stopped}. " if loop.stopped else ""
+    numbers = ", ".join(str(job.number) for job in failed)
+    reason = failed[0].outcome.failure if failed[0].outcome else ""
+    raise EnvironmentFaultError(
+        f"{ended}{len(failed)} of {len(loop.jobs)} trials failed: {numbers}. "
+        f"Received: {reason}. Fix: the cause (traceback.txt of the run in MLflow), then the same "
+        "command again; it runs only what is missing"
+    )

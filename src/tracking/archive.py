@@ -1,0 +1,167 @@
+"""What the store holds, for those who only read: nothing is created that is not there."""
+
+import difflib
+import json
+import math
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.entities import Run as MlflowRun
+from mlflow.tracking import MlflowClient
+
+from src.errors import MissingFileError, UsageError
+from src.tracking.patience import patient
+from src.tracking.state import State
+from src.tracking.store import mend_stale_runs, process_tags
+from src.tracking.study import StudyStore
+
+_CONFIG = "config.json"
+_PAGE = 1000  # runs a query
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """A study in a line.
+
+    Attributes:
+        name: The study's.
+        num_trials: All its trials, in whatever state.
+        best_val_mae: Lowest of its complete trials, years; infinite where there is none.
+        state: Of its last sweep; RUNNING, WAITING or COMPLETE by its trials where it had none.
+    """
+
+    name: str
+    num_trials: int
+    best_val_mae: float
+    state: State
+
+
+def studies(experiment: str) -> list[StudySummary]:
+    """All studies of an experiment, by name.
+
+    Raises:
+        FileNotFoundError: If there is no store.
+        ValueError: If the store has no such experiment.
+    """
+    experiment_id = find_experiment(experiment)
+    mend_stale_runs(experiment_id)
+    runs: dict[str, list[MlflowRun]] = defaultdict(list)
+    for run in _runs(experiment_id):
+        if "study" in run.data.tags:
+            runs[run.data.tags["study"]].append(run)
+    return [_summary(name, runs[name]) for name in sorted(runs)]
+
+
+def find_study(experiment: str, name: str) -> StudyStore:
+    """A study that has runs.
+
+    Raises:
+        FileNotFoundError: If there is no store.
+        ValueError: If the store has no such experiment or study.
+    """
+    known = [study.name for study in studies(experiment)]
+    if name not in known:
+        raise UsageError(
+            f'The experiment "{experiment}" has no study "{name}". Received: STUDY={name}. '
+            f"Fix: {_nearest(name, known, otherwise='`make sweep` runs one')}"
+        )
+    return StudyStore(experiment, name)
+
+
+@patient
+def find_experiment(experiment: str) -> str:
+    """The id of an experiment that exists.
+
+    Raises:
+        FileNotFoundError: If there is no store.
+        ValueError: If the store has no such experiment.
+    """
+    uri = mlflow.get_tracking_uri()
+    database = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and not database.is_file():  # asking would create it
+        raise MissingFileError(
+            f"There is no tracking store yet. Received: {database.name} in "
+            f"{database.resolve().parent}. Fix: `make sweep` runs trials, or go to their folder"
+        )
+    client = MlflowClient()
+    known = {found.name: found.experiment_id for found in client.search_experiments()}
+    if experiment not in known:
+        fix = _nearest(experiment, known, otherwise="`make sweep` creates it")
+        raise UsageError(
+            f'The tracking store has no experiment "{experiment}". '
+            f"Received: --experiment {experiment}. Fix: {fix}"
+        )
+    return str(known[experiment])
+
+
+@patient
+def recorded_config(run_id: str) -> dict[str, Any] | None:
+    """The flat configuration that a trial started with; None if it never did.
+
+    See `src.config.flatten`.
+    """
+    client = MlflowClient()
+    if all(file.path != _CONFIG for file in client.list_artifacts(run_id)):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(client.download_artifacts(run_id, _CONFIG, folder))
+        config: dict[str, Any] = json.loads(file.read_text())
+    return config
+
+
+@patient
+def run_of_this_process(experiment: str) -> str | None:
+    """Id of the last run that this process has opened, or None."""
+    mine = " and ".join(f"tags.`{key}` = '{value}'" for key, value in process_tags().items())
+    found = MlflowClient().search_runs(
+        [find_experiment(experiment)], mine, max_results=1, order_by=["attributes.end_time DESC"]
+    )
+    return str(found[0].info.run_id) if found else None
+
+
+@patient
+def _runs(experiment_id: str) -> list[MlflowRun]:
+    runs: list[MlflowRun] = []
+    token = None
+    while True:
+        page = MlflowClient().search_runs(
+            [experiment_id], max_results=_PAGE, page_token=token,
+            order_by=["attributes.start_time ASC"],
+        )  # fmt: skip
+        runs += page
+        token = page.token
+        if not token:
+            return runs
+
+
+def _summary(name: str, runs: Sequence[MlflowRun]) -> StudySummary:
+    parents = [run for run in runs if run.data.tags.get("kind") == "study"]
+    trials = [run for run in runs if run.data.tags.get("kind") != "study"]
+    complete = [trial for trial in trials if _state(trial) is State.COMPLETE]
+    return StudySummary(
+        name,
+        len(trials),
+        min((run.data.metrics.get("best/val_mae", math.inf) for run in complete), default=math.inf),
+        _state(parents[-1]) if parents else _state_of_all(trials),
+    )
+
+
+def _state_of_all(trials: Iterable[MlflowRun]) -> State:
+    states = {_state(trial) for trial in trials}
+    return next((s for s in (State.RUNNING, State.WAITING) if s in states), State.COMPLETE)
+
+
+def _state(run: MlflowRun) -> State:
+    return State(run.data.tags.get("state", State.WAITING))
+
+
+def _nearest(name: str, known: Iterable[str], otherwise: str) -> str:
+    """What was probably meant, else what there is."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return close[0] if close else f"one of {', '.join(names)}" if names else otherwise

@@ -1,0 +1,33 @@
+"""Where the states of unfinished trials lie."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from src.config import Config, configuration_hash
+
+CHECKPOINTS = Path("mlruns/checkpoints")
+
+
+def checkpoint_folder(config: Config, data_digest: str) -> Path:
+    """The folder of a trial's state; the same for all its fidelities."""
+    whole = replace(config, fit=replace(config.fit, fidelity=None))
+    return CHECKPOINTS / config.study.name / f"{configuration_hash(whole)}-{data_digest}"
+
+
+def forget(config: Config, data_digest: str) -> None:
+    """Delete the state that a trial kept at the end of its fidelity: it will not be promoted.
+
+    A trial that is running keeps its own.
+    """
+    folder = checkpoint_folder(config, data_digest)
+    if not folder.is_dir():
+        return
+    lock = FileLock(folder / "lock")
+    try:
+        with lock.acquire(timeout=0):
+            shutil.rmtree(folder, ignore_errors=True)
+    except Timeout:
+        return

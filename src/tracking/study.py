@@ -1,0 +1,222 @@
+"""A study in the store: one parent run, and a child run for each of its trials."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from mlflow.entities import Metric, RunStatus, RunTag
+from mlflow.entities import Run as MlflowRun
+from mlflow.tracking import MlflowClient
+
+from src.errors import EnvironmentFaultError, UsageError
+from src.tracking.patience import patient
+from src.tracking.state import State
+from src.tracking.store import is_alive, mend_stale_runs, open_store, process_tags
+
+_PARENT = "mlflow.parentRunId"
+_PAGE = 1000  # runs a query
+_LOCKS = Path("mlruns/.studies")
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """What the store knows of a trial.
+
+    Attributes:
+        run_id: MLflow's.
+        number: Within its study, from 1; None for a trial that was never given one.
+        name: The run's name.
+        state: See `State`.
+        configuration_hash: See `src.config.configuration_hash`.
+        data_digest: See `src.data.Dataset.digest`.
+        tags: All tags of the run.
+        params: Its hyperparameters as text.
+        metrics: The last value of each metric.
+        seconds: From start to end; None while it has no end.
+        process: Id of the process that runs it; None where none does, or on another host.
+    """
+
+    run_id: str
+    number: int | None
+    name: str
+    state: State
+    configuration_hash: str
+    data_digest: str
+    tags: Mapping[str, str] = field(repr=False)
+    params: Mapping[str, str] = field(repr=False)
+    metrics: Mapping[str, float] = field(repr=False)
+    seconds: float | None
+    process: int | None
+
+
+class StudyStore:
+    """Reads and writes one study's parent and children; every call waits for a busy store.
+
+    Attributes:
+        experiment_id: MLflow's.
+        name: The study's.
+        parent_id: The parent's run id; empty until `open_parent`.
+    """
+
+    def __init__(self, experiment: str, name: str) -> None:
+        self.experiment_id = open_store(experiment)
+        self.name = name
+        self.parent_id = ""
+        self._client = MlflowClient()
+        mend_stale_runs(self.experiment_id)
+
+    def parent_tags(self) -> dict[str, str]:
+        """Tags of the parent run; empty where there is none yet."""
+        found = self._parents()
+        return dict(found[0].data.tags) if found else {}
+
+    @patient
+    def open_parent(self, tags: Mapping[str, str]) -> None:
+        """Make the parent run, or open it again."""
+        found = self._parents()
+        mine = {**tags, **process_tags(), "state": State.RUNNING}
+        if found:
+            self.parent_id = found[0].info.run_id
+            self.set_tags(self.parent_id, mine)
+            self._client.update_run(self.parent_id, status="RUNNING")
+            return
+        all_tags = {"study": self.name, "kind": "study", **mine}
+        created = self._client.create_run(self.experiment_id, run_name=self.name, tags=all_tags)
+        self.parent_id = created.info.run_id
+
+    @patient
+    def close_parent(self, status: str, state: State) -> None:
+        """End the parent run; `status` is MLflow's."""
+        self.set_tags(self.parent_id, {"state": state})
+        self._client.set_terminated(self.parent_id, status)
+
+    @patient
+    def trials(self) -> list[TrialRecord]:
+        """All trials of the study, by number; those without a number come last."""
+        records = [_record(run) for run in self._search() if run.data.tags.get("kind") != "study"]
+        return sorted(records, key=lambda trial: (trial.number is None, trial.number))
+
+    @patient
+    def trial(self, run_id: str) -> TrialRecord:
+        """One trial as it is now."""
+        return _record(self._client.get_run(run_id))
+
+    @patient
+    def create_trial(self, name: str, tags: Mapping[str, str]) -> str:
+        """A child run that waits for its process; its id."""
+        all_tags = {"study": self.name, _PARENT: self.parent_id, "state": State.WAITING, **tags}
+        run = self._client.create_run(self.experiment_id, run_name=name, tags=all_tags)
+        self._client.update_run(run.info.run_id, status="SCHEDULED")
+        return str(run.info.run_id)
+
+    def adopt(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Make a run that exists a child of this study's parent."""
+        self.set_tags(run_id, {_PARENT: self.parent_id, **tags})
+
+    @patient
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Tags of any run of the study."""
+        entities = [RunTag(key, str(value)) for key, value in tags.items()]
+        self._client.log_batch(run_id, tags=entities)
+
+    @patient
+    def fail(self, run_id: str, reason: str, details: str) -> None:
+        """Close a trial that could not close itself."""
+        self.set_tags(run_id, {"state": State.FAILED, "failure": reason[:5000]})
+        if details:
+            self._client.log_text(run_id, details, "traceback.txt")
+        self._client.set_terminated(run_id, "FAILED")
+
+    @patient
+    def log_parent(
+        self, metrics: Mapping[str, float], tags: Mapping[str, str], texts: Mapping[str, str]
+    ) -> None:
+        """Scalars, tags and text artifacts of the study; a number replaces the one before."""
+        now = int(time.time() * 1000)
+        entities = [Metric(key, float(value), now, 0) for key, value in metrics.items()]
+        self._client.log_batch(self.parent_id, metrics=entities)
+        self.set_tags(self.parent_id, tags)
+        for file, text in texts.items():
+            self._client.log_text(self.parent_id, text, file)
+
+    def mend(self) -> None:
+        """Mark runs whose process died without a word."""
+        mend_stale_runs(self.experiment_id)
+
+    @patient
+    def _parents(self) -> list[MlflowRun]:
+        return self._search("tags.kind = 'study'")
+
+    def _search(self, condition: str = "") -> list[MlflowRun]:
+        query = f"tags.study = '{self.name}'" + (f" and {condition}" if condition else "")
+        runs: list[MlflowRun] = []
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [self.experiment_id], query, max_results=_PAGE, page_token=token,
+                order_by=["attributes.start_time ASC"],
+            )  # fmt: skip
+            runs += page
+            token = page.token
+            if not token:
+                return runs
+
+
+@contextmanager
+def open_study(experiment: str, name: str) -> Iterator[StudyStore]:
+    """The study, for this process alone.
+
+    Raises:
+        RuntimeError: If another process runs it.
+    """
+    _LOCKS.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(_LOCKS / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise EnvironmentFaultError(
+            f"Another process is running this study. Received: study.name={name}. "
+            "Fix: wait for it, or study.name=<another name>"
+        ) from error
+    with lock:
+        lock.release()  # `with` has taken it a second time
+        yield StudyStore(experiment, name)
+
+
+def numbered(trials: Sequence[TrialRecord], study: str, number: int) -> TrialRecord:
+    """The trial with this number.
+
+    Raises:
+        UsageError: If the study has no such trial.
+    """
+    for trial in trials:
+        if trial.number == number:
+            return trial
+    known = sorted(trial.number for trial in trials if trial.number is not None)
+    has = f"it has {len(known)}, numbered {known[0]}–{known[-1]}" if known else "it has none"
+    raise UsageError(
+        f'Trial {number} is not in study "{study}" ({has}). Received: TRIAL={number}. '
+        f"Fix: `make trials STUDY={study}` lists them"
+    )
+
+
+def _record(run: MlflowRun) -> TrialRecord:
+    tags, info = run.data.tags, run.info
+    state = State(tags.get("state", State.WAITING))
+    alive = info.status == RunStatus.to_string(RunStatus.RUNNING) and is_alive(tags)
+    return TrialRecord(
+        run_id=info.run_id,
+        number=int(tags["trial"]) if tags.get("trial", "").isdecimal() else None,
+        name=info.run_name,
+        state=state,
+        configuration_hash=tags.get("configuration_hash", ""),
+        data_digest=tags.get("data_digest", ""),
+        tags=tags,
+        params=run.data.params,
+        metrics=run.data.metrics,
+        seconds=(info.end_time - info.start_time) / 1000 if info.end_time else None,
+        process=int(tags["process.id"]) if alive else None,
+    )

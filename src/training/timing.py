@@ -1,0 +1,89 @@
+"""How long a configuration takes, from a few of its steps."""
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import psutil
+
+from src.config import Config
+from src.data import TrainingBatches, prepare
+from src.training.checkpoint import Checkpoint
+from src.training.history import History
+from src.training.measurement import measure
+from src.training.trial import compiled_regressor
+
+_NUM_STEPS = 6  # after the first, which traces the model
+_NUM_BATCHES = 3  # that are measured, after the first
+_END_SECONDS = 3.0  # tables and figures of a trial; measured on 2 cores, without a model
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What a trial of one shape takes.
+
+    Attributes:
+        start_seconds: From the start of its process to the end of its first step, and of the
+            first faces that it measures: both are traced.
+        epoch_seconds: Training, measuring and saving.
+        end_seconds: From its last epoch to the end of its process.
+        state_bytes: Of its saved state on disk.
+        model_bytes: Of its model, if that is kept.
+    """
+
+    start_seconds: float
+    epoch_seconds: float
+    end_seconds: float
+    state_bytes: float
+    model_bytes: float
+
+
+def time_trial(config: Config) -> Timing:
+    """Take a few steps of a trial, record nothing, and work out the rest.
+
+    Raises:
+        ValueError: If the data is not usable as configured.
+        FileNotFoundError: If data or weights are missing.
+    """
+    dataset = prepare(config.data)
+    train, val = dataset.part("train"), dataset.part("val")
+    batches = TrainingBatches(train, config.data.batch_size, config.augmentation, config.seed)
+    regressor = compiled_regressor(config, float(train.ages.mean()), len(batches))
+    some = val.subset(config.fit.eval_batch_size, seed=0)
+
+    regressor.train_on_batch(*batches.batch(0, 0))
+    measure(regressor, some, config.fit.eval_batch_size)
+    start_seconds = time.time() - psutil.Process().create_time()
+
+    steps = []
+    for number in range(_NUM_STEPS):
+        batch = batches.batch(1, number % len(batches))
+        started = time.perf_counter()
+        regressor.train_on_batch(*batch)
+        steps.append(time.perf_counter() - started)
+
+    started = time.perf_counter()
+    for _ in range(_NUM_BATCHES):
+        measure(regressor, some, config.fit.eval_batch_size)
+    # Each batch is filled up to the same size, so a part costs whole batches.
+    batch_seconds = (time.perf_counter() - started) / _NUM_BATCHES
+    num_batches = sum(
+        int(np.ceil(count / config.fit.eval_batch_size))
+        for count in (min(len(train), config.fit.train_eval_limit), len(val))
+    )
+
+    with tempfile.TemporaryDirectory(dir=config.data.cache_dir) as folder:
+        started = time.perf_counter()
+        Checkpoint(Path(folder)).save(regressor, History("", ({"mae/val": 0.0},)))
+        save_seconds = time.perf_counter() - started
+        sizes = {file.stem: file.stat().st_size for file in Path(folder).glob("*.npz")}
+    return Timing(
+        start_seconds=start_seconds,
+        epoch_seconds=median(steps) * len(batches) + batch_seconds * num_batches + save_seconds,
+        end_seconds=_END_SECONDS + batch_seconds * int(np.ceil(len(val) / len(some))),
+        state_bytes=sum(sizes.values()),
+        model_bytes=sizes["best-1"],
+    )

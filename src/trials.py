@@ -1,0 +1,80 @@
+"""List the trials of a study, or all studies: `python -m src.trials [<study>]`."""
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import OmegaConf
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from src.errors import ExplainedError
+
+_CONF = Path(__file__).parents[1] / "conf"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print what was asked for on the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m src.trials",
+        description="List the trials of a study, the best first; without a study, all studies.",
+        epilog='example: python -m src.trials "seed"',
+    )
+    parser.add_argument("study", nargs="?", help="name of a study")
+    add_experiment_option(parser)
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.study is None:
+            _show_studies(chosen.experiment)
+        else:
+            _show_trials(chosen.experiment, chosen.study)
+    except ExplainedError as error:
+        sys.exit(f"error: {error}")
+
+
+def add_experiment_option(parser: argparse.ArgumentParser) -> None:
+    """Let a person choose another experiment than that of `conf/tracking/mlflow.yaml`."""
+    parser.add_argument(
+        "--experiment",
+        default=OmegaConf.load(_CONF / "tracking/mlflow.yaml").experiment,
+        metavar="NAME",
+        help="MLflow's experiment (default: %(default)s)",
+    )
+
+
+def _show_trials(experiment: str, study: str) -> None:
+    from src.search import report
+    from src.tracking.archive import find_study
+
+    trials = find_study(experiment, study).trials()
+    _print(report.table(f'Study "{study}"', trials))
+    print(f"\n{report.headline(trials)}")
+
+
+def _show_studies(experiment: str) -> None:
+    from src.tracking.archive import studies
+
+    grid = Table(show_edge=False, pad_edge=False)
+    grid.add_column("study", overflow="fold")
+    for name in ("trials", "best MAE"):
+        grid.add_column(name, justify="right", no_wrap=True)
+    grid.add_column("state", no_wrap=True)
+    found = studies(experiment)
+    for study in found:
+        error = f"{study.best_val_mae:.2f}" if math.isfinite(study.best_val_mae) else ""
+        grid.add_row(escape(study.name), str(study.num_trials), error, str(study.state))
+    if found:
+        _print(grid)
+    else:
+        print(f'The experiment "{experiment}" has no study yet; `make sweep` runs one.')
+
+
+def _print(grid: Table) -> None:
+    Console(width=None if sys.stdout.isatty() else 120).print(grid)
+
+
+if __name__ == "__main__":
+    main()

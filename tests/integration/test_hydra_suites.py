@@ -1,0 +1,67 @@
+"""Hydra's own suites for sweepers and launchers, run on ours."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hydra.core.plugins import Plugins
+from hydra.extra.pytest_plugin import hydra_restore_singletons, hydra_sweep_runner  # noqa: F401
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.test_utils.launcher_common_tests import (
+    BatchedSweeperTestSuite,
+    IntegrationTestSuite,
+    LauncherTestSuite,
+)
+
+# Hydra's applications leave open whether a job changes its directory.
+pytestmark = pytest.mark.filterwarnings("ignore:\\s*Future Hydra versions:UserWarning")
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def plugins_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the applications that Hydra's suites start."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "src/plugins")]))
+
+
+def test_hydra_finds_the_plugins() -> None:
+    plugins = Plugins.instance()
+    assert "OracleSweeper" in [found.__name__ for found in plugins.discover(Sweeper)]
+    assert "ProcessLauncher" in [found.__name__ for found in plugins.discover(Launcher)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("launcher_name", "overrides"),
+    [
+        ("basic", ["hydra/sweeper=oracle"]),
+        ("basic", ["hydra/sweeper=oracle", "hydra.sweeper.max_batch_size=2"]),
+        ("processes", ["hydra/sweeper=basic"]),
+        ("processes", ["hydra/sweeper=oracle", "hydra.launcher.n_jobs=2"]),
+    ],
+)
+class TestLauncherSuite(LauncherTestSuite):
+    pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("launcher_name", "overrides"),
+    [("basic", ["hydra/sweeper=oracle", "hydra.sweeper.max_batch_size=2"])],
+)
+class TestSweeperInBatches(BatchedSweeperTestSuite):
+    pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task_launcher_cfg", "extra_flags"),
+    [
+        ({}, ["-m", "hydra/launcher=basic", "hydra/sweeper=oracle"]),
+        ({}, ["-m", "hydra/launcher=processes", "hydra/sweeper=basic"]),
+    ],
+)
+class TestIntegrationSuite(IntegrationTestSuite):
+    pass

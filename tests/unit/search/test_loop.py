@@ -1,0 +1,205 @@
+"""The loop of a sweep, with a task of arithmetic in place of a trial."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from src.search import oracles
+from src.search.loop import Ending, Job, Loop, Outcome, Rules
+from src.search.oracles import Search, Suggestion
+from src.search.space import Choices, Hyperparameter, Interval, check_space
+from src.tracking.state import State
+
+pytestmark = pytest.mark.slow  # importing keras-tuner imports TensorFlow
+
+SPACE = check_space([Hyperparameter("rate", Choices(("1", "2", "3", "4", "5", "6")))])
+
+
+class Notebook:
+    """A book on paper: what happened, in order."""
+
+    def __init__(self) -> None:
+        self.pages: list[str] = []
+        self.known: dict[str, Outcome] = {}
+
+    def enter(self, suggestion: Suggestion, replicate: int, promoted: Job | None) -> Job:
+        name = f"{suggestion.index}.{replicate}"
+        return Job(len(self.pages), suggestion, replicate, (name,), outcome=self.known.get(name))
+
+    def start(self, job: Job) -> Sequence[str]:
+        self.pages.append(f"start {job.overrides[0]}")
+        return job.overrides
+
+    def settle(self, job: Job, ending: Ending) -> Outcome:
+        self.pages.append(f"end {job.overrides[0]}")
+        if ending.is_interrupted:
+            return Outcome(State.WAITING)
+        if ending.failure:
+            return Outcome(State.FAILED, failure=ending.failure)
+        return Outcome(State.COMPLETE, ending.value)
+
+    def told(self, jobs: Sequence[Job]) -> None:
+        self.pages.append(f"told {jobs[0].suggestion.index}")
+
+    def release(self, keep: Sequence[Job]) -> None:
+        pass
+
+
+class Hands:
+    """Workers that do `task` when they are waited for, the oldest job first."""
+
+    def __init__(self, size: int, task: Callable[[Job], Ending]) -> None:
+        self._size, self._task = size, task
+        self._jobs: list[Job] = []
+        self.most_at_once = 0
+
+    def has_room(self) -> bool:
+        return len(self._jobs) < self._size
+
+    def start(self, job: Job, overrides: Sequence[str]) -> None:
+        self._jobs.append(job)
+        self.most_at_once = max(self.most_at_once, len(self._jobs))
+
+    def wait(self) -> list[tuple[Job, Ending]]:
+        ending = self._task(self._jobs[0])
+        return [(self._jobs.pop(0), ending)]
+
+    def stop(self) -> list[tuple[Job, Ending]]:
+        jobs, self._jobs = self._jobs, []
+        return [(job, Ending(is_interrupted=True)) for job in jobs]
+
+
+def run(
+    task: Callable[[Job], Ending], size: int = 1, search: Search | None = None, **rules
+) -> tuple[Loop, Notebook, Hands]:
+    book, hands = Notebook(), Hands(size, task)
+    loop = Loop(search or oracles.grid(SPACE, 0), book, hands, Rules(**rules), lambda job: None)
+    loop.prepare()
+    loop.run()
+    return loop, book, hands
+
+
+def value(job: Job) -> Ending:
+    return Ending(float(job.suggestion.index))
+
+
+def fail_for(*indices: int, is_lost: bool = False) -> Callable[[Job], Ending]:
+    def task(job: Job) -> Ending:
+        if job.suggestion.index in indices:
+            return Ending(failure="no luck", is_lost=is_lost)
+        return value(job)
+
+    return task
+
+
+def states(loop: Loop) -> list[State]:
+    return [job.outcome.state if job.outcome else State.WAITING for job in loop.jobs]
+
+
+def test_every_trial_runs_once_as_many_at_a_time_as_there_is_room() -> None:
+    loop, book, hands = run(value, size=4)
+    assert states(loop) == [State.COMPLETE] * 6
+    assert [page for page in book.pages if page.startswith("start")] == [
+        f"start {index}.0" for index in range(6)
+    ]
+    assert hands.most_at_once == 4
+
+
+def test_replicates_of_a_grid_come_after_its_first_seeds() -> None:
+    _, book, _ = run(value, num_replicates=2)
+    started = [page.split()[1] for page in book.pages if page.startswith("start")]
+    assert started == [f"{i}.0" for i in range(6)] + [f"{i}.1" for i in range(6)]
+
+
+def test_failed_trial_is_tried_again_and_the_others_run() -> None:
+    loop, book, _ = run(fail_for(2), num_retries=2)
+    assert book.pages.count("start 2.0") == 3
+    assert states(loop) == [State.COMPLETE] * 2 + [State.FAILED] + [State.COMPLETE] * 3
+    assert not loop.stopped
+
+
+def test_failures_in_a_row_end_the_sweep() -> None:
+    loop, book, _ = run(fail_for(1, 2, 3, 4), num_retries=0, max_failures_in_a_row=3)
+    assert loop.stopped == "3 trials failed in a row"
+    assert "start 4.0" not in book.pages
+
+
+def test_failures_that_are_not_in_a_row_do_not() -> None:
+    loop, _, _ = run(fail_for(0, 2, 4), num_retries=0, max_failures_in_a_row=2)
+    assert not loop.stopped
+
+
+def test_first_failure_ends_a_sweep_that_stops_on_failure() -> None:
+    loop, book, _ = run(fail_for(0), size=3, num_retries=0, stops_on_failure=True)
+    assert loop.stopped
+    assert states(loop) == [State.FAILED] + [State.WAITING] * 5
+    assert book.pages.count("end 1.0") == 1  # it was let save and stop
+
+
+def test_lost_trial_is_tried_again_alone() -> None:
+    alone = []
+
+    def task(job: Job) -> Ending:
+        if job.suggestion.index == 1 and job.num_tries == 1:
+            return Ending(failure="killed", is_lost=True)
+        alone.append((job.suggestion.index, len(hands._jobs)))
+        return value(job)
+
+    book = Notebook()
+    hands = Hands(3, task)
+    loop = Loop(oracles.grid(SPACE, 0), book, hands, Rules(), lambda job: None)
+    loop.prepare()
+    loop.run()
+    assert states(loop) == [State.COMPLETE] * 6
+    assert (1, 1) in alone
+
+
+def test_interrupt_lets_running_trials_stop_and_goes_on_up() -> None:
+    def task(job: Job) -> Ending:
+        if job.suggestion.index == 2:
+            raise KeyboardInterrupt
+        return value(job)
+
+    book, hands = Notebook(), Hands(2, task)
+    loop = Loop(oracles.grid(SPACE, 0), book, hands, Rules(), lambda job: None)
+    loop.prepare()
+    with pytest.raises(KeyboardInterrupt):
+        loop.run()
+    assert states(loop) == [State.COMPLETE] * 2 + [State.WAITING] * 4
+    assert {"end 2.0", "end 3.0"} <= set(book.pages)
+
+
+def test_known_trials_do_not_run_but_known_failures_do() -> None:
+    book, hands = Notebook(), Hands(1, value)
+    book.known = {"0.0": Outcome(State.COMPLETE, 1.0), "1.0": Outcome(State.FAILED, failure="x"),
+                  "2.0": Outcome(State.FAILED, infeasible="diverged")}  # fmt: skip
+    loop = Loop(oracles.grid(SPACE, 0), book, hands, Rules(), lambda job: None)
+    loop.prepare()
+    loop.run()
+    started = {page.split()[1] for page in book.pages if page.startswith("start")}
+    assert started == {"1.0", "3.0", "4.0", "5.0"}
+
+
+def test_oracle_hears_the_mean_of_the_replicates_that_came_to_something() -> None:
+    told = []
+    line = check_space([Hyperparameter("rate", Interval(0, 1, False, False))])
+    search = oracles.bayesian(line, 0, 2, 1, 1e-4, 2.6)
+    tell = search.tell
+    search.tell = lambda index, error: (told.append((index, error)), tell(index, error))
+
+    def task(job: Job) -> Ending:
+        return Ending(failure="no") if job.replicate == 2 else Ending(10.0 + job.replicate)
+
+    run(task, search=search, num_replicates=3, num_retries=0)
+    assert told == [(0, 10.5), (1, 10.5)]
+
+
+def test_search_ends_although_everything_fails() -> None:
+    line = check_space([Hyperparameter("rate", Interval(0, 1, False, False))])
+    loop, _, _ = run(
+        lambda job: Ending(math.inf, failure="no"),
+        search=oracles.hyperband(line, 0, 9, 3, 1), num_retries=0, max_failures_in_a_row=10**6,
+    )  # fmt: skip
+    assert loop.search.shortfall > 0
+    assert set(states(loop)) == {State.FAILED}
