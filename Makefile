@@ -5,15 +5,20 @@ LOCK ?= requirements.lock
 DATA ?= sample
 # Folder of the faces, for every DATA but sample.
 ROOT ?=
-STUDY ?= seed
+# A file of conf/sweep/, and what runs its trials: processes, joblib or basic.
+SWEEP ?= small
+LAUNCHER ?= processes
+# Name of a study; a sweep file has its own.
+STUDY ?=
 TRIAL ?= 3
 
+study = $(if $(STUDY),study.name=$(STUDY))
 faces = data=$(DATA) $(if $(ROOT),data.root=$(ROOT))
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep trial test fast-test lint ui lock clean
+.PHONY: help setup sweep plan trial trials replay bench test fast-test lint ui lock clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -26,11 +31,23 @@ setup: .venv/$(LOCK).installed  ## Make .venv with the locked packages (LOCK=req
 	.venv/bin/pip install --quiet --require-hashes -r $(LOCK)
 	@touch $@
 
-sweep: setup  ## Train the seed study's three trials at small scale (DATA=sample, or DATA=labels_csv ROOT=<folder>)
-	python -m src.train -m +trial=1,2,3 +scale=small $(faces) study=seed study.name=$(STUDY)
+sweep: setup  ## Run a study, or what is missing of it (SWEEP=small DATA=labels_csv ROOT=<folder>)
+	python -m src.train -m +sweep=$(SWEEP) hydra/launcher=$(LAUNCHER) $(faces) $(study)
+
+plan: setup  ## Say what a study would cost: trials, time, disk (SWEEP=hyperband)
+	python -m src.train -m +sweep=$(SWEEP) $(faces) $(study) hydra.sweeper.mode=plan
 
 trial: setup  ## Train one trial of the seed study (TRIAL=3)
-	python -m src.train +trial=$(TRIAL) $(faces) study=seed study.name=$(STUDY)
+	python -m src.train +trial=$(TRIAL) $(faces) study=seed $(study)
+
+trials: setup  ## List a study's trials (STUDY=small), or all studies
+	python -m src.trials $(STUDY)
+
+replay: setup  ## Run a trial of any study again (STUDY=small TRIAL=3)
+	python -m src.replay $(STUDY) $(TRIAL)
+
+bench: setup  ## Hold asha against a full grid, on its recorded learning curves
+	python -m tests.benchmarks.asha_against_grid
 
 test: setup lint  ## Check style and types, and run all tests
 	pytest --cov=src --cov-report=term:skip-covered

@@ -90,23 +90,24 @@ def replay_overrides(
             "Fix: check out the commit that ran it (the run's page shows it)"
             + _or_whole_group(unknown)
         )
+    first = next((i for i, word in enumerate(typed) if _is_override(word)), len(typed))
     return [
+        *typed[:first],  # flags, such as -m: Hydra wants its overrides side by side
         *_group_choices(kept),
         *(f"{key}={_spell(value)}" for key, value in kept.items()),
         *([] if "study" in replaced else [f"study.name={_spell(f'{study} replayed')}"]),
         f"study.trial={number}",
         "study.run_id=null",
-        *typed,
+        *typed[first:],
     ]
 
 
 def not_recorded(recorded: Mapping[str, Any], typed: Sequence[str]) -> list[str]:
     """Keys that came after the record was written, and that were not typed either."""
     told = {"study", *recorded, *_typed_names(typed)}
+    optimizer = None if "optimizer" in told else recorded.get("optimizer.name")
     return [
-        key
-        for key in _schema_keys(recorded.get("optimizer.name"))
-        if key not in told and key.split(".")[0] not in told
+        key for key in _schema_keys(optimizer) if key not in told and key.split(".")[0] not in told
     ]
 
 
@@ -174,7 +175,11 @@ def _print_comparison(experiment: str, store: "StudyStore", recorded: "TrialReco
 
 def _typed_names(typed: Sequence[str]) -> set[str]:
     """Keys and groups of the overrides among what was typed."""
-    return {argument.partition("=")[0].lstrip("+") for argument in typed if "=" in argument}
+    return {word.partition("=")[0].lstrip("+~") for word in typed if _is_override(word)}
+
+
+def _is_override(word: str) -> bool:
+    return word.startswith("~") or ("=" in word and not word.startswith("-"))
 
 
 def _group_choices(kept: Mapping[str, Any]) -> Iterator[str]:
@@ -222,3 +227,7 @@ def _spell(value: Any) -> str:
         plain = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)  # else OmegaConf would look it up
         return QuotedString(plain, Quote.single).with_quotes()
     return repr(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ nothing but the seed and what was told, and each oracle hands out as many trials
 
 import itertools
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import keras_tuner as kt
 import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
+from sklearn.exceptions import ConvergenceWarning
 
 from src.search.space import Choices, Hyperparameter, Space
 
@@ -101,7 +103,7 @@ class BayesianOracle(_ReplicatingOracle, kt.oracles.BayesianOptimizationOracle):
 
     Attributes:
         recorded: Values by index that a former launch was given: taken instead of computed,
-            which takes 5–10 s a suggestion on 2 cores.
+            which takes seconds a suggestion.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -116,13 +118,15 @@ class BayesianOracle(_ReplicatingOracle, kt.oracles.BayesianOptimizationOracle):
         # would go another way; and it guesses results of running trials by the last fit.
         self._random_state = np.random.RandomState([self.seed, len(self.trials)])
         self.gpr = self._make_gpr()
-        if self.ongoing_trials:
-            running, self.ongoing_trials = self.ongoing_trials, {}
-            x, y = self._vectorize_complete()
-            self.ongoing_trials = running
-            if len(y):
-                self.gpr.fit(x, y)
-        response: dict[str, Any] = super().populate_space(trial_id)
+        with warnings.catch_warnings():  # a few points leave the length scale open
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            if self.ongoing_trials:
+                running, self.ongoing_trials = self.ongoing_trials, {}
+                x, y = self._vectorize_complete()
+                self.ongoing_trials = running
+                if len(y):
+                    self.gpr.fit(x, y)
+            response: dict[str, Any] = super().populate_space(trial_id)
         return response
 
     def _vectorize_complete(self) -> tuple[np.ndarray, np.ndarray]:

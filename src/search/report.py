@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Sequence
 
+from rich.markup import escape
 from rich.table import Table
 
 from src.console import spell_seconds, stderr
@@ -155,7 +156,7 @@ def _cells(trial: TrialRecord, varied: Sequence[str]) -> list[str]:
         gap, epoch = f"{metrics['best/gap']:+.2f}", f"{metrics['best/epoch']:.0f}"
     state = "infeasible" if "infeasible" in trial.tags else str(trial.state)
     seconds = "" if trial.seconds is None else spell_seconds(trial.seconds)
-    return [str(trial.number or "–"), configuration, error, gap, epoch, state, seconds]
+    return [str(trial.number or "–"), escape(configuration), error, gap, epoch, state, seconds]
 
 
 def headline(trials: Sequence[TrialRecord]) -> str:
@@ -168,7 +169,8 @@ def headline(trials: Sequence[TrialRecord]) -> str:
     counts[State.FAILED] -= infeasible
     parts = [f"{count} {state.lower()}" for state, count in counts.items() if count]
     parts += [f"{infeasible} infeasible"] if infeasible else []
-    words = f"{len(trials)} trials: {', '.join(parts) or 'none has ended'}."
+    count = "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
+    words = f"{count}: {', '.join(parts) or 'none has ended'}."
     complete = [trial for trial in ranked(trials) if trial.state is State.COMPLETE]
     if complete:
         best = complete[0]

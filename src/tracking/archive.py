@@ -17,11 +17,10 @@ from mlflow.tracking import MlflowClient
 from src.errors import MissingFileError, UsageError
 from src.tracking.patience import patient
 from src.tracking.state import State
-from src.tracking.store import mend_stale_runs, process_tags
+from src.tracking.store import mend_stale_runs, process_tags, search_all
 from src.tracking.study import StudyStore
 
 _CONFIG = "config.json"
-_PAGE = 1000  # runs a query
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def studies(experiment: str) -> list[StudySummary]:
     experiment_id = find_experiment(experiment)
     mend_stale_runs(experiment_id)
     runs: dict[str, list[MlflowRun]] = defaultdict(list)
-    for run in _runs(experiment_id):
+    for run in search_all(experiment_id, ""):
         if "study" in run.data.tags:
             runs[run.data.tags["study"]].append(run)
     return [_summary(name, runs[name]) for name in sorted(runs)]
@@ -116,32 +115,19 @@ def recorded_config(run_id: str) -> dict[str, Any] | None:
 
 @patient
 def run_of_this_process(experiment: str) -> str | None:
-    """Id of the last run that this process has opened, or None."""
+    """Id of the trial that this process has ended last, or None."""
     mine = " and ".join(f"tags.`{key}` = '{value}'" for key, value in process_tags().items())
     found = MlflowClient().search_runs(
-        [find_experiment(experiment)], mine, max_results=1, order_by=["attributes.end_time DESC"]
+        [find_experiment(experiment)], mine, order_by=["attributes.end_time DESC"]
     )
-    return str(found[0].info.run_id) if found else None
+    trials = [run for run in found if not _is_parent(run)]
+    return str(trials[0].info.run_id) if trials else None
 
 
 @patient
-def _runs(experiment_id: str) -> list[MlflowRun]:
-    runs: list[MlflowRun] = []
-    token = None
-    while True:
-        page = MlflowClient().search_runs(
-            [experiment_id], max_results=_PAGE, page_token=token,
-            order_by=["attributes.start_time ASC"],
-        )  # fmt: skip
-        runs += page
-        token = page.token
-        if not token:
-            return runs
-
-
 def _summary(name: str, runs: Sequence[MlflowRun]) -> StudySummary:
-    parents = [run for run in runs if run.data.tags.get("kind") == "study"]
-    trials = [run for run in runs if run.data.tags.get("kind") != "study"]
+    parents = [run for run in runs if _is_parent(run)]
+    trials = [run for run in runs if not _is_parent(run)]
     complete = [trial for trial in trials if _state(trial) is State.COMPLETE]
     return StudySummary(
         name,
@@ -154,6 +140,10 @@ def _summary(name: str, runs: Sequence[MlflowRun]) -> StudySummary:
 def _state_of_all(trials: Iterable[MlflowRun]) -> State:
     states = {_state(trial) for trial in trials}
     return next((s for s in (State.RUNNING, State.WAITING) if s in states), State.COMPLETE)
+
+
+def _is_parent(run: MlflowRun) -> bool:
+    return run.data.tags.get("kind") == "study"
 
 
 def _state(run: MlflowRun) -> State:

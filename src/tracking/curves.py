@@ -3,13 +3,13 @@
 import functools
 
 from mlflow.entities import Run as MlflowRun
-from mlflow.entities import RunStatus, ViewType
+from mlflow.entities import RunStatus
 from mlflow.tracking import MlflowClient
 
 from src.tracking.patience import patient
+from src.tracking.store import search_all
 
 _KEY = "mae/val"
-_PAGE = 1000  # runs a query
 
 
 @patient
@@ -26,31 +26,12 @@ def sibling_curves(
         data_digest: Only trials on the same faces and split can be compared.
         own_run_id: The run that asks.
     """
+    query = f"tags.study = '{study}' and tags.data_digest = '{data_digest}'"
     return [
         _curve(run)
-        for run in _runs(experiment_id, study, data_digest)
+        for run in search_all(experiment_id, query)
         if run.info.run_id != own_run_id and _KEY in run.data.metrics
     ]
-
-
-def _runs(experiment_id: str, study: str, data_digest: str) -> list[MlflowRun]:
-    """Oldest first: a run that is opened between two pages then shifts neither."""
-    query = f"tags.study = '{study}' and tags.data_digest = '{data_digest}'"
-    runs: list[MlflowRun] = []
-    token = None
-    while True:
-        page = MlflowClient().search_runs(
-            [experiment_id],
-            query,
-            ViewType.ACTIVE_ONLY,
-            _PAGE,
-            order_by=["attributes.start_time ASC"],
-            page_token=token,
-        )
-        runs += page
-        token = page.token
-        if not token:
-            return runs
 
 
 def _curve(run: MlflowRun) -> tuple[float, ...]:

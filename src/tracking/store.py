@@ -19,6 +19,7 @@ from src.tracking.state import State
 DATABASE = Path("mlflow.db")
 ARTIFACTS = Path("mlruns/artifacts")
 _LOCK = Path("mlruns/.store.lock")
+_PAGE = 1000  # runs a query
 _DESCRIPTION = {
     "mlflow.note.content": "ResNet50 that guesses ages from faces; errors are in years."
 }
@@ -34,6 +35,8 @@ def open_store(experiment: str) -> str:
     """
     _LOCK.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(_LOCK):
+        if _is_local() and not DATABASE.exists():
+            _create_database()
         client = MlflowClient()
         found = client.get_experiment_by_name(experiment)
         if found is not None and found.lifecycle_stage == "deleted":
@@ -45,6 +48,29 @@ def open_store(experiment: str) -> str:
         created = client.create_experiment(experiment, str(ARTIFACTS.resolve()), tags=_DESCRIPTION)
         _make_relative(created)
     return str(created)
+
+
+@patient
+def search_all(experiment_id: str, query: str) -> list[MlflowRun]:
+    """All active runs of an experiment that a query finds, however many.
+
+    Oldest first: a run that is opened between two pages then shifts neither.
+    """
+    runs: list[MlflowRun] = []
+    token = None
+    while True:
+        page = MlflowClient().search_runs(
+            [experiment_id],
+            query,
+            ViewType.ACTIVE_ONLY,
+            _PAGE,
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        )
+        runs += page
+        token = page.token
+        if not token:
+            return runs
 
 
 def process_tags() -> dict[str, str]:
@@ -90,6 +116,18 @@ def best_val_mae(experiment_id: str, study: str, data_digest: str) -> float:
         max_results=1,
     )
     return runs[0].data.metrics.get("best/val_mae", math.inf) if runs else math.inf
+
+
+def _create_database() -> None:
+    """Let MLflow make its tables under another name first.
+
+    It takes seconds and many steps, and a database that a power cut leaves half made cannot be
+    opened again ("duplicate column name").
+    """
+    unfinished = DATABASE.with_name(f"{DATABASE.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    MlflowClient(f"sqlite:///{unfinished.resolve()}").search_experiments(max_results=1)
+    unfinished.replace(DATABASE)
 
 
 def _is_local() -> bool:

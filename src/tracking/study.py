@@ -14,10 +14,15 @@ from mlflow.tracking import MlflowClient
 from src.errors import EnvironmentFaultError, UsageError
 from src.tracking.patience import patient
 from src.tracking.state import State
-from src.tracking.store import is_alive, mend_stale_runs, open_store, process_tags
+from src.tracking.store import (
+    is_alive,
+    mend_stale_runs,
+    open_store,
+    process_tags,
+    search_all,
+)
 
 _PARENT = "mlflow.parentRunId"
-_PAGE = 1000  # runs a query
 _LOCKS = Path("mlruns/.studies")
 
 
@@ -93,7 +98,6 @@ class StudyStore:
         self.set_tags(self.parent_id, {"state": state})
         self._client.set_terminated(self.parent_id, status)
 
-    @patient
     def trials(self) -> list[TrialRecord]:
         """All trials of the study, by number; those without a number come last."""
         records = [_record(run) for run in self._search() if run.data.tags.get("kind") != "study"]
@@ -146,23 +150,12 @@ class StudyStore:
         """Mark runs whose process died without a word."""
         mend_stale_runs(self.experiment_id)
 
-    @patient
     def _parents(self) -> list[MlflowRun]:
         return self._search("tags.kind = 'study'")
 
     def _search(self, condition: str = "") -> list[MlflowRun]:
         query = f"tags.study = '{self.name}'" + (f" and {condition}" if condition else "")
-        runs: list[MlflowRun] = []
-        token = None
-        while True:
-            page = self._client.search_runs(
-                [self.experiment_id], query, max_results=_PAGE, page_token=token,
-                order_by=["attributes.start_time ASC"],
-            )  # fmt: skip
-            runs += page
-            token = page.token
-            if not token:
-                return runs
+        return search_all(self.experiment_id, query)
 
 
 @contextmanager

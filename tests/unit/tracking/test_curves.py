@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from src.tracking import curves
+from src.tracking import store
 from src.tracking.curves import sibling_curves
 from src.tracking.store import best_val_mae, open_store
 
@@ -50,7 +50,7 @@ def test_siblings_are_the_other_trials_of_the_study_on_the_same_data(experiment)
 
 
 def test_all_siblings_are_found_however_many_there_are(experiment, monkeypatch) -> None:
-    monkeypatch.setattr(curves, "_PAGE", 2)
+    monkeypatch.setattr(store, "_PAGE", 2)
     for value in range(5):
         add_run(experiment, [value])
     assert sorted(sibling_curves(experiment, STUDY, "d", "")) == [(n,) for n in range(5)]

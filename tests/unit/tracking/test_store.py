@@ -1,6 +1,7 @@
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import mlflow
@@ -27,6 +28,22 @@ def test_processes_that_start_at_once_share_one_store(in_tmp_path: Path) -> None
     ids = {process.communicate(timeout=120)[0].strip() for process in processes}
     assert [process.returncode for process in processes] == [0] * 4
     assert ids == {"1"}
+
+
+def test_database_that_was_killed_while_it_was_made_is_made_anew(in_tmp_path: Path) -> None:
+    script = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "import src.tracking.store as store\n"
+        "print('now', flush=True); store.open_store('faces')\n"
+    )
+    for seconds in (0.3, 0.9, 1.5, 2.1):
+        process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(seconds)
+        process.kill()
+        process.communicate()
+    assert open_store("faces") == "1"
+    assert not Path("mlflow.db.unfinished").exists()
 
 
 def test_artifacts_lie_at_a_relative_place(in_tmp_path: Path) -> None:
