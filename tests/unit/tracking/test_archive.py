@@ -4,7 +4,6 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from src.errors import MissingFileError, UsageError
-from src.tracking import store
 from src.tracking.archive import (
     StudySummary,
     find_experiment,
@@ -26,7 +25,7 @@ def store(in_tmp_path) -> StudyStore:
 
 
 def test_study_is_summed_up_from_its_sweep_and_its_trials(store, monkeypatch) -> None:
-    monkeypatch.setattr(store, "_PAGE", 2)
+    monkeypatch.setattr("src.tracking.store._PAGE", 2)
     store.open_parent({})
     for error, state in ((7.0, "COMPLETE"), (6.5, "COMPLETE"), (5.0, "PRUNED")):
         run_id = store.create_trial("a trial", {"state": state})
