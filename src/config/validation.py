@@ -74,13 +74,18 @@ def validate(config: Config) -> None:
         *_check_fit(config.fit),
         *_check_pruner(config.pruner),
         *_check("seed", config.seed, 0 <= config.seed < 2**32, "lie in [0, 2^32)", 0),
-        *_check("study.name", config.study.name, _STUDY_NAME.fullmatch(config.study.name),
+        *_check("study.name", config.study.name, is_study_name(config.study.name),
                 "consist of letters, digits, `_`, `-`, `.` and spaces, and not begin with a dot",
                 "adhoc"),
         *_check_test_part(config),
     ]  # fmt: skip
     if mistakes:
         raise UsageError("\n".join(mistakes))
+
+
+def is_study_name(name: str) -> bool:
+    """Whether a study may be called so."""
+    return _STUDY_NAME.fullmatch(name) is not None
 
 
 def _check(key: str, value: Any, holds: object, must: str, suggestion: Any) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The loop of a sweep: ask, run, tell, until nothing is left."""
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -155,6 +156,7 @@ class Loop:
     _running: list[Job] = field(default_factory=list)
     _failures_in_a_row: int = 0
     _untold: set[int] = field(default_factory=set)
+    _by_suggestion: dict[int, list[Job]] = field(default_factory=lambda: defaultdict(list))
 
     def restore(self, events: Sequence[tuple[str, int]]) -> None:
         """Ask and tell again, in the order of former launches: ("asked" | "told", index).
@@ -191,7 +193,7 @@ class Loop:
                     break
                 for job, ending in self.workers.wait():
                     self._end(job, ending)
-        except (KeyboardInterrupt, SystemExit):
+        except BaseException:
             self.stopped = "interrupted"
             raise
         finally:
@@ -229,17 +231,15 @@ class Loop:
     ) -> None:
         promoted = None
         if suggestion.promoted_from is not None:
-            promoted = self._jobs_of(suggestion.promoted_from)[replicate]
+            promoted = self._by_suggestion[suggestion.promoted_from][replicate]
         job = self.book.enter(suggestion, replicate, promoted)
         self.jobs.append(job)
+        self._by_suggestion[suggestion.index].append(job)
         self._untold.add(suggestion.index)
         if job.outcome is not None and job.outcome.has_failed and retries_failed:
             job.outcome = None
         if job.outcome is None:
             self._waiting.append(job)
-
-    def _jobs_of(self, index: int) -> list[Job]:
-        return [job for job in self.jobs if job.suggestion.index == index]
 
     def _end(self, job: Job, ending: Ending) -> None:
         self._running.remove(job)
@@ -259,9 +259,11 @@ class Loop:
         self._tell_complete()
 
     def _tell_complete(self) -> None:
-        """Tell the oracle of every suggestion whose replicates have all ended."""
+        """Tell a search that learns of every suggestion whose replicates have all ended."""
+        if not self.search.is_adaptive:
+            return
         for index in sorted(self._untold):
-            jobs = self._jobs_of(index)
+            jobs = self._by_suggestion[index]
             if len(jobs) == self.rules.num_replicates and all(job.outcome for job in jobs):
                 self._tell(index)
                 self.book.told(jobs)
@@ -270,8 +272,6 @@ class Loop:
 
     def _tell(self, index: int) -> None:
         self._untold.discard(index)
-        if not self.search.is_adaptive:
-            return
-        errors = [job.outcome.val_mae for job in self._jobs_of(index) if job.outcome]
+        errors = [job.outcome.val_mae for job in self._by_suggestion[index] if job.outcome]
         finite = [error for error in errors if math.isfinite(error)]
         self.search.tell(index, sum(finite) / len(finite) if finite else None)

@@ -50,6 +50,9 @@ def open_loop(
     """Take a study up where it was left: known trials are known, the search has its state."""
     search = order.make_search()
     _refuse_other_search(store.parent_tags(), order, search.is_adaptive)
+    if order.oracle == "grid":  # a mistake in a list is told before anything is written
+        for suggestion in iter(order.make_search().ask, None):
+            order.compose(order.overrides(suggestion.values))
     if not is_read_only:
         store.open_parent(
             {

@@ -59,13 +59,19 @@ class StudyBook:
         self._overrides = overrides
         self.skips_invalid = skips_invalid
         self._digests: dict[str, str] = {}
-        self._records = {_key(trial): trial for trial in _best_last(store.trials())}
-        self._numbers = {t.number for t in self._records.values() if t.number is not None}
+        trials = store.trials()
+        self._records = {_key(trial): trial for trial in _best_last(trials)}
+        self._numbers = {trial.number for trial in trials if trial.number is not None}
         self._entered: dict[tuple[str, str], Job] = {}
         self._configs: dict[int, Config] = {}
-        self._released: set[Path] = set()
-        places = [int(t.tags[k]) for t in self._records.values() for k in _EVENTS if k in t.tags]
-        self._next_event = max(places, default=-1) + 1
+        self._released: set[Path | None] = set()
+        self._asked = {
+            int(trial.tags["sweep.suggestion"]): int(trial.tags["sweep.asked"])
+            for trial in trials
+            if "sweep.asked" in trial.tags
+        }
+        told = [int(trial.tags["sweep.told"]) for trial in trials if "sweep.told" in trial.tags]
+        self._next_event = max([*self._asked.values(), *told], default=-1) + 1
 
     def events(self) -> list[tuple[str, int]]:
         """What former launches asked and told, in order, for `Loop.restore`."""
@@ -95,6 +101,8 @@ class StudyBook:
         Raises:
             UsageError: If the configuration is refused, unless `skips_invalid`.
         """
+        if suggestion.index not in self._asked:  # its replicates share one place
+            self._asked[suggestion.index] = self._event()
         overrides = self._overrides(suggestion.values)
         if suggestion.epochs is not None:
             overrides.append(f"fit.fidelity={suggestion.epochs}")
@@ -171,18 +179,19 @@ class StudyBook:
         """See `Book`."""
         if self._is_read_only:
             return
-        kept = {self._folder(job) for job in keep}
+        gone = self._released | {self._folder(job) for job in keep}
         for job in self._entered.values():
-            config, folder = self._configs.get(job.number), self._folder(job)
-            if config is None or config.fit.fidelity is None or folder in kept | self._released:
-                continue
-            self._released.add(folder)
-            forget(config, self._digest(config))
+            folder = self._folder(job)
+            if folder is not None and folder not in gone:
+                self._released.add(folder)
+                forget(folder)
 
-    def _folder(self, job: Job) -> Path:
-        """Where its state lies; trials of one configuration share it, whatever their fidelity."""
+    def _folder(self, job: Job) -> Path | None:
+        """Where its state stays; trials of one configuration share it, whatever their fidelity."""
         config = self._configs.get(job.number)
-        return Path() if config is None else checkpoint_folder(config, self._digest(config))
+        if config is None or config.fit.fidelity is None:
+            return None
+        return checkpoint_folder(config, self._digest(config))
 
     def _enter_invalid(
         self, suggestion: Suggestion, replicate: int, overrides: list[str], reason: str
@@ -196,7 +205,7 @@ class StudyBook:
             job.outcome = Outcome(State.FAILED, infeasible=reason)
             return job
         if key not in self._records:
-            tags = {**self._tags(job), "infeasible": reason, "configuration_hash": key[0]}
+            tags = {**self._tags(job), "infeasible": reason[:5000], "configuration_hash": key[0]}
             run_id = self._store.create_trial(f"trial {job.number}", tags)
             self._store.fail(run_id, "", "")
             self._records[key] = self._store.trial(run_id)
@@ -224,7 +233,7 @@ class StudyBook:
         tags = {
             "trial": str(job.number),
             "sweep.suggestion": str(suggestion.index),
-            "sweep.asked": str(self._event()),
+            "sweep.asked": str(self._asked[suggestion.index]),
             "sweep.values": json.dumps(dict(suggestion.values)),
             "sweep.replicate": str(job.replicate),
         }
@@ -262,9 +271,6 @@ class StudyBook:
                 stderr.print(f"Process {process} still runs {record.name}; waiting for it to end.")
                 told = True
             time.sleep(1)
-
-
-_EVENTS = ("sweep.asked", "sweep.told")
 
 
 def outcome_of(record: TrialRecord) -> Outcome:

@@ -32,26 +32,29 @@ def run_study(order: Order, workers: StudyWorkers) -> None:
         KeyboardInterrupt: If it was interrupted; the trials that ran have saved their states.
     """
     with open_study(order.experiment, order.study) as store:
-        loop, _ = open_loop(order, store, workers)
-        progress = report.Progress(*_size(loop, order))
-        progress.known([job for job in loop.jobs if job.outcome])
-        loop.on_end = progress.ended
-        _greet(order, loop)
-        planned = plan.recall(order.study, order.definition, _num_missing(loop, order))
-        started = time.monotonic()
         status, state = "FAILED", State.FAILED
         try:
-            with workers.signals():
-                loop.run()
+            loop, _ = open_loop(order, store, workers)
+            progress = report.Progress(*_size(loop, order))
+            progress.known([job for job in loop.jobs if job.outcome])
+            loop.on_end = progress.ended
+            _greet(order, loop)
+            planned = plan.recall(order.study, order.definition, _num_missing(loop, order))
+            started = time.monotonic()
+            try:
+                with workers.signals():
+                    loop.run()
+            finally:
+                _tell(store, order, loop)
             if not loop.stopped:
                 status, state = "FINISHED", State.COMPLETE
+                if planned is not None:
+                    _hold_against_plan(store, planned, time.monotonic() - started)
         except (KeyboardInterrupt, SystemExit):
             status, state = "KILLED", State.WAITING
             raise
         finally:
-            _conclude(store, order, loop, status, state)
-            if planned is not None and state is State.COMPLETE:
-                _hold_against_plan(store, planned, time.monotonic() - started)
+            store.close_parent(status, state)
     _explain_failures(loop)
 
 
@@ -83,7 +86,7 @@ def _greet(order: Order, loop: Loop) -> None:
     stderr.print(f'Study "{order.study}" ({order.oracle}): {trials}.', markup=False)
 
 
-def _conclude(store: StudyStore, order: Order, loop: Loop, status: str, state: State) -> None:
+def _tell(store: StudyStore, order: Order, loop: Loop) -> None:
     """Leave the account of the study with its parent run, and on the screen."""
     numbers = {job.number for job in loop.jobs}
     everything = store.trials()
@@ -95,13 +98,12 @@ def _conclude(store: StudyStore, order: Order, loop: Loop, status: str, state: S
     complete = [t for t in report.ranked(trials) if t.state is State.COMPLETE]
     metrics = {"study/num_trials": float(len(trials))}
     if complete:
-        metrics["best/val_mae"] = complete[0].metrics["best/val_mae"]
+        metrics["study/best_val_mae"] = complete[0].metrics["best/val_mae"]
     store.log_parent(
         metrics,
         {"mlflow.note.content": f"{order.question}\n\n{summary}"},
         {"trials.csv": report.as_csv(everything)},
     )
-    store.close_parent(status, state)
     if trials:
         Console(width=None if sys.stdout.isatty() else 120).print(
             report.table(f'Study "{order.study}"', trials)

@@ -17,17 +17,15 @@ def checkpoint_folder(config: Config, data_digest: str) -> Path:
     return CHECKPOINTS / config.study.name / f"{configuration_hash(whole)}-{data_digest}"
 
 
-def forget(config: Config, data_digest: str) -> None:
+def forget(folder: Path) -> None:
     """Delete the state that a trial kept at the end of its fidelity: it will not be promoted.
 
     A trial that is running keeps its own.
     """
-    folder = checkpoint_folder(config, data_digest)
     if not folder.is_dir():
         return
-    lock = FileLock(folder / "lock")
     try:
-        with lock.acquire(timeout=0):
+        with FileLock(folder / "lock").acquire(timeout=0):
             shutil.rmtree(folder, ignore_errors=True)
     except Timeout:
         return

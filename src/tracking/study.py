@@ -11,6 +11,7 @@ from mlflow.entities import Metric, RunStatus, RunTag
 from mlflow.entities import Run as MlflowRun
 from mlflow.tracking import MlflowClient
 
+from src.config.validation import is_study_name
 from src.errors import EnvironmentFaultError, UsageError
 from src.tracking.patience import patient
 from src.tracking.state import State
@@ -94,7 +95,9 @@ class StudyStore:
 
     @patient
     def close_parent(self, status: str, state: State) -> None:
-        """End the parent run; `status` is MLflow's."""
+        """End the parent run, if it was opened; `status` is MLflow's."""
+        if not self.parent_id:
+            return
         self.set_tags(self.parent_id, {"state": state})
         self._client.set_terminated(self.parent_id, status)
 
@@ -165,6 +168,11 @@ def open_study(experiment: str, name: str) -> Iterator[StudyStore]:
     Raises:
         RuntimeError: If another process runs it.
     """
+    if not is_study_name(name):
+        raise UsageError(
+            "A study's name has letters, digits, `_`, `-`, `.` and spaces, and no dot in front. "
+            f"Received: study.name={name}. Fix: study.name=mine"
+        )
     _LOCKS.mkdir(parents=True, exist_ok=True)
     lock = FileLock(_LOCKS / f"{name}.lock")
     try:

@@ -77,7 +77,8 @@ def test_same_command_again_trains_nothing_and_keeps_runs_and_parent(sweep, epoc
     assert len(epochs_trained) == 12
     (parent,) = parents()
     assert parent.info.status == "FINISHED"
-    assert parent.data.metrics["best/val_mae"] == min(t.metrics["best/val_mae"] for t in first)
+    best = min(trial.metrics["best/val_mae"] for trial in first)
+    assert parent.data.metrics["study/best_val_mae"] == best
     assert {trial.tags["mlflow.parentRunId"] for trial in first} == {parent.info.run_id}
     assert "trials.csv" in artifacts(parent.info.run_id)
 
@@ -267,6 +268,24 @@ def test_mistake_in_a_grid_is_told_before_anything_runs(sweep) -> None:
     assert status == 1
     assert "`model.dropout_rate` must lie in [0, 1). Received: model.dropout_rate=2" in printed
     assert not trials()
+    assert not parents()
+
+
+def test_mistake_in_the_data_leaves_no_parent_that_seems_to_run(sweep, tmp_path) -> None:
+    status, printed = sweep("seed=0,1", "data=labels_csv", f"data.root={tmp_path}")
+    assert status == 1
+    assert "labels.csv" in printed
+    assert "Traceback" not in printed
+    assert [run.info.status for run in parents()] == ["FAILED"]
+
+
+def test_replicates_of_a_search_that_learns_are_asked_once(sweep) -> None:
+    command = ["hydra.sweeper.oracle=bayesian", "hydra.sweeper.num_initial_points=2",
+               "hydra.sweeper.replicates=2", "fit.epochs=1", LINE]  # fmt: skip
+    sweep(*command, "hydra.sweeper.max_trials=2")
+    status, printed = sweep(*command, "hydra.sweeper.max_trials=3")
+    assert status == 0, printed
+    assert [trial.number for trial in trials()] == [1, 2, 3, 4, 5, 6]
 
 
 def test_search_that_stumbles_upon_a_mistake_counts_it_as_infeasible(sweep) -> None:

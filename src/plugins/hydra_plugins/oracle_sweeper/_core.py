@@ -1,6 +1,8 @@
 """From a command line to a study: the space is read, an oracle chosen, the loop run."""
 
 import copy
+import functools
+import hashlib
 import math
 import re
 import sys
@@ -116,6 +118,11 @@ def sweep(sweeper: "OracleSweeper", arguments: Sequence[str]) -> Any:
             "Hyperband gives up trials itself. "
             f"Received: pruner={base.pruner.name}. Fix: pruner=none, or another oracle"
         )
+
+    @functools.cache  # composing takes a tenth of a second, and some are asked for twice
+    def checked(overrides: tuple[str, ...]) -> Config:
+        return to_config(compose(overrides))
+
     order = Order(
         experiment=str(base.tracking.experiment),
         study=str(base.study.name),
@@ -124,7 +131,7 @@ def sweep(sweeper: "OracleSweeper", arguments: Sequence[str]) -> Any:
         definition=_definition(settings, command),
         make_search=search,
         make_stand_in=lambda: _search(settings, command.space, base, is_stand_in=True),
-        compose=lambda overrides: to_config(compose(overrides)),
+        compose=lambda overrides: checked(tuple(overrides)),
         overrides=command.overrides,
         first=command.first(),
         rules=_rules(settings),
@@ -168,9 +175,15 @@ def _definition(settings: Mapping[str, Any], command: Command) -> dict[str, Any]
     around = {"_target_", "oracle", "params", "on_failure", "max_failures_in_a_row",
               "max_batch_size", "mode"}  # fmt: skip
     shape = {key: value for key, value in settings.items() if key not in around}
-    shape |= {hyperparameter.key: str(hyperparameter) for hyperparameter in command.space}
+    shape |= {hyperparameter.key: _short(hyperparameter) for hyperparameter in command.space}
     shape["fixed"] = sorted(fixed for _, fixed in command.template if fixed is not None)
     return shape
+
+
+def _short(hyperparameter: Hyperparameter) -> str:
+    """In so few characters that a space fits into a tag of the store."""
+    text = str(hyperparameter)
+    return text if len(text) < 300 else hashlib.sha256(text.encode()).hexdigest()
 
 
 def _raise_first_failure(loop: "Loop", returns: Sequence[Sequence[JobReturn]]) -> None:
