@@ -5,6 +5,7 @@ import io
 import math
 import statistics
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 
 from rich.markup import escape
@@ -132,10 +133,12 @@ def as_csv(trials: Sequence[TrialRecord]) -> str:
 
 
 def varied_keys(trials: Sequence[TrialRecord]) -> list[str]:
-    """Hyperparameters whose values differ between the trials."""
-    with_params = [trial.params for trial in trials if trial.params]
-    keys = {key for params in with_params for key in params} - _BOOKKEEPING
-    return sorted(key for key in keys if len({params.get(key) for params in with_params}) > 1)
+    """Hyperparameters whose values differ between the trials that have them."""
+    values: dict[str, set[str]] = defaultdict(set)
+    for trial in trials:
+        for key, value in trial.params.items():
+            values[key].add(value)
+    return sorted(key for key in values.keys() - _BOOKKEEPING if len(values[key]) > 1)
 
 
 _BOOKKEEPING = {"study.trial", "study.run_id", "log10_learning_rate"}

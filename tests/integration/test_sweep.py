@@ -211,8 +211,8 @@ def test_trials_of_the_seed_study_keep_their_numbers(sweep) -> None:
 
 
 def test_hyperband_goes_on_where_the_promoted_trial_stopped(sweep, epochs_trained) -> None:
-    status, printed = sweep("hydra.sweeper.oracle=hyperband", "fit.epochs=4",
-                            "hydra.sweeper.reduction_factor=2", LINE)  # fmt: skip
+    status, printed = sweep("hydra.sweeper.oracle=hyperband",
+                            "hydra.sweeper.reduction_factor=3", LINE)  # fmt: skip
     assert status == 0, printed
     found = trials()
     promoted = [trial for trial in found if "sweep.promoted_from" in trial.tags]

@@ -1,0 +1,73 @@
+"""What a study will cost, by arithmetic."""
+
+import dataclasses
+import math
+
+import pytest
+
+from src.search import plan
+from src.search.oracles import Suggestion
+from src.search.plan import PlannedTrial
+from src.training.timing import Timing
+
+pytestmark = pytest.mark.slow  # importing the timing imports TensorFlow
+
+TIMING = Timing(start_seconds=40, epoch_seconds=10, end_seconds=5, state_bytes=4e8, model_bytes=1e8)
+
+
+def trials(compose_config, count: int, *overrides: str, epochs: int = 6) -> list[PlannedTrial]:
+    return [PlannedTrial(compose_config(*overrides), epochs)] * count
+
+
+def timed(trials: list[PlannedTrial]) -> dict:
+    return {plan.shape(trial.config): TIMING for trial in trials}
+
+
+def test_trials_that_take_equally_long_have_one_shape(compose_config) -> None:
+    base = plan.shape(compose_config("model.dropout_rate=0"))
+    assert plan.shape(compose_config("model.dropout_rate=0.2", "seed=3")) == base
+    assert plan.shape(compose_config("optimizer.learning_rate=1e-2")) == base
+    assert plan.shape(compose_config("data.batch_size=16")) != base
+    assert plan.shape(compose_config("data.limit=100")) != base
+    assert plan.shape(compose_config("augmentation=standard")) != base
+
+
+def test_time_is_that_of_the_longest_queue(compose_config) -> None:
+    five = trials(compose_config, 5)
+    one_by_one = plan.cost(five, timed(five), num_jobs=1, num_waiting=0)
+    assert one_by_one.seconds == 5 * (40 + 6 * 10 + 5)
+    assert one_by_one.num_epochs == 30
+    two_at_once = plan.cost(five, timed(five), num_jobs=2, num_waiting=0)
+    assert two_at_once.seconds == 3 * (40 + 6 * 10 + 5)
+    assert plan.cost([], {}, num_jobs=2, num_waiting=0).seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("keep", "num_models"), [("all", 9), ("none", 0), ("best", math.ceil(1 + math.log(9)))]
+)
+def test_disk_holds_models_and_the_states_of_what_runs_or_waits(
+    compose_config, keep: str, num_models: int
+) -> None:
+    nine = trials(compose_config, 9, f"tracking.keep_model={keep}")
+    total = plan.cost(nine, timed(nine), num_jobs=2, num_waiting=3)
+    assert total.final_bytes == num_models * 1e8 + 9e6
+    assert total.peak_bytes == total.final_bytes + 5 * 4e8
+
+
+def test_promoted_trial_costs_what_it_adds() -> None:
+    suggestions = [Suggestion(0, {}, epochs=3), Suggestion(1, {}, epochs=9, promoted_from=0)]
+    assert plan.epochs_to_train(suggestions[0], suggestions, 9) == 3
+    assert plan.epochs_to_train(suggestions[1], suggestions, 9) == 6
+    assert plan.epochs_to_train(Suggestion(2, {}), suggestions, 9) == 9
+
+
+def test_plan_is_held_against_the_run_it_was_made_for_and_no_other(
+    compose_config, in_tmp_path
+) -> None:
+    total = plan.cost(trials(compose_config, 5), timed(trials(compose_config, 5)), 1, 0)
+    assert plan.recall("s", {"rate": "a"}, 5) is None
+    plan.remember("s", {"rate": "a"}, total)
+    assert plan.recall("s", {"rate": "a"}, 5) == total.seconds
+    assert plan.recall("s", {"rate": "b"}, 5) is None
+    assert plan.recall("s", {"rate": "a"}, 4) is None
+    assert dataclasses.asdict(total)["num_trials"] == 5
