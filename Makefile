@@ -8,11 +8,14 @@ ROOT ?=
 # A file of conf/sweep/, and what runs its trials: processes, joblib or basic.
 SWEEP ?= small
 LAUNCHER ?= processes
+# Trials at a time: tracing a model keeps one core busy, training two.
+JOBS ?= 2
 # Name of a study; a sweep file has its own.
 STUDY ?=
 TRIAL ?= 3
 
-study = $(if $(STUDY),study.name=$(STUDY))
+study = $(if $(STUDY),"study.name=$(STUDY)")
+launcher = hydra/launcher=$(LAUNCHER) $(if $(filter-out basic,$(LAUNCHER)),hydra.launcher.n_jobs=$(JOBS))
 faces = data=$(DATA) $(if $(ROOT),data.root=$(ROOT))
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -32,19 +35,19 @@ setup: .venv/$(LOCK).installed  ## Make .venv with the locked packages (LOCK=req
 	@touch $@
 
 sweep: setup  ## Run a study, or what is missing of it (SWEEP=small DATA=labels_csv ROOT=<folder>)
-	python -m src.train -m +sweep=$(SWEEP) hydra/launcher=$(LAUNCHER) $(faces) $(study)
+	python -m src.train -m +sweep=$(SWEEP) $(launcher) $(faces) $(study)
 
 plan: setup  ## Say what a study would cost: trials, time, disk (SWEEP=hyperband)
-	python -m src.train -m +sweep=$(SWEEP) $(faces) $(study) hydra.sweeper.mode=plan
+	python -m src.train -m +sweep=$(SWEEP) $(launcher) $(faces) $(study) hydra.sweeper.mode=plan
 
 trial: setup  ## Train one trial of the seed study (TRIAL=3)
 	python -m src.train +trial=$(TRIAL) $(faces) study=seed $(study)
 
 trials: setup  ## List a study's trials (STUDY=small), or all studies
-	python -m src.trials $(STUDY)
+	python -m src.trials $(if $(STUDY),"$(STUDY)")
 
 replay: setup  ## Run a trial of any study again (STUDY=small TRIAL=3)
-	python -m src.replay $(STUDY) $(TRIAL)
+	python -m src.replay "$(STUDY)" $(TRIAL)
 
 bench: setup  ## Hold asha against a full grid, on its recorded learning curves
 	python -m tests.benchmarks.asha_against_grid

@@ -9,10 +9,16 @@ from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import track
+from rich.table import Table
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Item = TypeVar("Item")
+
+
+def show(table: Table) -> None:
+    """Print a table on standard output, wide enough where that is no terminal."""
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 def progress(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:

@@ -98,6 +98,7 @@ def replay_overrides(
         *([] if "study" in replaced else [f"study.name={_spell(f'{study} replayed')}"]),
         f"study.trial={number}",
         "study.run_id=null",
+        "fit.keep_state=false",
         *typed[first:],
     ]
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import OmegaConf
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from src.console import show
 from src.errors import ExplainedError
 
 _CONF = Path(__file__).parents[1] / "conf"
@@ -73,7 +73,7 @@ def _show_studies(experiment: str) -> None:
 
 
 def _print(grid: Table) -> None:
-    Console(width=None if sys.stdout.isatty() else 120).print(grid)
+    show(grid)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ _NOT_IDENTITY = (
     "data.cache_dir",
     "fit.eval_batch_size",
     "fit.resume",
+    "fit.keep_state",
     "fit.evaluate_test",
 )
 
@@ -31,16 +32,21 @@ def flatten(config: Config) -> dict[str, Any]:
     return dict(_leaves(dataclasses.asdict(config)))
 
 
+def identity(config: Config) -> dict[str, Any]:
+    """The flat configuration less names and paths: all that moves a number."""
+    moving = {key: value for key, value in flatten(config).items() if not _is_name_or_path(key)}
+    if config.fit.last_epoch == config.fit.epochs:
+        del moving["fit.fidelity"]
+    return moving
+
+
 def configuration_hash(config: Config) -> str:
     """First 12 hexadecimal digits of the SHA-256 of the configuration, less names and paths.
 
     Two trials with one hash differ in nothing that moves a number, so one can stand for the
     other. The order of keys does not matter; the seed does. A fidelity of all epochs is none.
     """
-    identity = {key: value for key, value in flatten(config).items() if not _is_name_or_path(key)}
-    if config.fit.last_epoch == config.fit.epochs:
-        del identity["fit.fidelity"]
-    text = json.dumps(identity, sort_keys=True)
+    text = json.dumps(identity(config), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -219,6 +219,7 @@ class FitConfig:
 
     epochs: int
     fidelity: int | None
+    keep_state: bool
     early_stopping_patience: int | None
     precision: Precision
     jit_compile: bool

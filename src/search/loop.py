@@ -154,6 +154,7 @@ class Loop:
     _waiting: list[Job] = field(default_factory=list)
     _lost: list[Job] = field(default_factory=list)
     _running: list[Job] = field(default_factory=list)
+    _alone: Job | None = None
     _failures_in_a_row: int = 0
     _untold: set[int] = field(default_factory=set)
     _by_suggestion: dict[int, list[Job]] = field(default_factory=lambda: defaultdict(list))
@@ -162,7 +163,7 @@ class Loop:
         """Ask and tell again, in the order of former launches: ("asked" | "told", index).
 
         Raises:
-            LookupError: If the oracle suggests something else now.
+            LookupError: If the oracle suggests something else now, or a trial is gone.
         """
         told = {index for what, index in events if what == "told"}
         for what, index in events:
@@ -211,9 +212,14 @@ class Loop:
             self.workers.start(job, self.book.start(job))
 
     def _next(self) -> Job | None:
+        if self._alone in self._running:
+            return None
         if self._lost and (not self._waiting or not self._running):
             # Alone: what took its memory may have been a sibling.
-            return None if self._running else self._lost.pop(0)
+            if self._running:
+                return None
+            self._alone = self._lost.pop(0)
+            return self._alone
         while not self._waiting and self.search.is_adaptive:
             suggestion = self.search.ask()
             if suggestion is None:
@@ -251,7 +257,9 @@ class Loop:
             return
         job.outcome = outcome
         self._failures_in_a_row = self._failures_in_a_row + 1 if outcome.has_failed else 0
-        if outcome.has_failed and self.rules.stops_on_failure:
+        if self.stopped:
+            pass  # what fails now was being stopped
+        elif outcome.has_failed and self.rules.stops_on_failure:
             self.stopped = f"trial {job.number} failed"
         elif self._failures_in_a_row >= self.rules.max_failures_in_a_row:
             self.stopped = f"{self._failures_in_a_row} trials failed in a row"
@@ -272,6 +280,8 @@ class Loop:
 
     def _tell(self, index: int) -> None:
         self._untold.discard(index)
+        if any(job.outcome is None for job in self._by_suggestion[index]):
+            raise LookupError(index)
         errors = [job.outcome.val_mae for job in self._by_suggestion[index] if job.outcome]
         finite = [error for error in errors if math.isfinite(error)]
         self.search.tell(index, sum(finite) / len(finite) if finite else None)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from src.config import Config
 from src.errors import UsageError
 from src.search.loop import Loop, Rules, Workers
 from src.search.oracles import Search, Suggestion
@@ -21,8 +22,9 @@ class Order:
         study: Name of the study.
         question: What it is to answer.
         oracle: `grid`, `random`, `bayesian` or `hyperband`.
-        definition: Everything that shapes the sequence of suggestions; may be longer lists for
-            searches that do not learn, and more trials, but nothing else, when a study goes on.
+        definition: Everything that shapes the sequence of suggestions: settings, space, and the
+            values of all keys that are not swept.
+        base: Configuration of some trial; None where that is refused.
         make_search: A fresh search.
         make_stand_in: One that costs as much, but may suggest other values: for counting.
         compose: From overrides to a checked configuration.
@@ -36,6 +38,7 @@ class Order:
     question: str
     oracle: str
     definition: Mapping[str, Any]
+    base: Config | None
     make_search: Callable[[], Search]
     make_stand_in: Callable[[], Search]
     compose: Compose
@@ -49,30 +52,40 @@ def open_loop(
 ) -> tuple[Loop, StudyBook]:
     """Take a study up where it was left: known trials are known, the search has its state."""
     search = order.make_search()
-    _refuse_other_search(store.parent_tags(), order, search.is_adaptive)
     if order.oracle == "grid":  # a mistake in a list is told before anything is written
         for suggestion in iter(order.make_search().ask, None):
             order.compose(order.overrides(suggestion.values))
-    if not is_read_only:
-        store.open_parent(
-            {
-                "sweep.oracle": order.oracle,
-                "sweep.definition": json.dumps(order.definition, sort_keys=True),
-                "mlflow.note.content": order.question,
-            }
-        )
+    store.wait_for_running()
     book = StudyBook(
         store,
         order.compose,
         order.overrides,
         skips_invalid=order.oracle != "grid",
+        is_adaptive=search.is_adaptive,
         is_read_only=is_read_only,
     )
+    tags = {"mlflow.note.content": order.question}
+    if order.base is not None:
+        definition = {**order.definition, "data": book.digest(order.base)}
+    else:
+        definition = dict(order.definition)
+    if search.is_adaptive:
+        _refuse_other_search(store.parent_tags(), order.study, definition)
+        tags["sweep.definition"] = json.dumps(definition, sort_keys=True)
+    if not is_read_only:
+        store.open_parent(tags)
     loop = Loop(search, book, workers, order.rules, on_end=lambda job: None)
     if search.is_adaptive:
         for index, values in book.values().items():
             search.remember(index, values)
-        loop.restore(book.events())
+        try:
+            loop.restore(book.events())
+        except LookupError as error:
+            raise UsageError(
+                f'Study "{order.study}" cannot go on: its suggestion {error} is not the recorded '
+                "one any more, or its run is gone. Received: study.name="
+                f"{order.study}. Fix: study.name=<a new name>"
+            ) from error
     loop.prepare()
     return loop, book
 
@@ -88,21 +101,19 @@ def simulate(order: Order) -> Iterator[tuple[Suggestion, int]]:
         yield suggestion, len(search.waiting_for_promotion())
 
 
-def _refuse_other_search(tags: Mapping[str, str], order: Order, is_adaptive: bool) -> None:
-    """A search that learns cannot go on from trials that another one chose."""
-    if not is_adaptive or "sweep.definition" not in tags:
+def _refuse_other_search(
+    tags: Mapping[str, str], study: str, definition: Mapping[str, Any]
+) -> None:
+    """A search that learns cannot go on from what another one was told."""
+    if "sweep.definition" not in tags:
         return
-    before = {"oracle": tags["sweep.oracle"], **json.loads(tags["sweep.definition"])}
-    now = {"oracle": order.oracle, **json.loads(json.dumps(order.definition))}
-    changed = [
-        key
-        for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and key != "max_trials"
-    ]
-    if changed:
-        key = changed[0]
+    before, now = json.loads(tags["sweep.definition"]), json.loads(json.dumps(definition))
+    for key in sorted(before.keys() | now.keys(), key=lambda key: (key != "oracle", key)):
+        old, new = before.get(key), now.get(key)
+        if old == new or (key == "max_trials" and old and new and old < new):
+            continue
         raise UsageError(
-            f'Study "{order.study}" cannot go on: what its {tags["sweep.oracle"]} search suggests '
-            f"next follows from how it began, with {key}={before.get(key)}. "
-            f"Received: {key}={now.get(key)}. Fix: study.name=<a new name>, or {key} as before"
+            f'Study "{study}" cannot go on: what its {before["oracle"]} search suggests next '
+            f"follows from how it began, with {key}={old}. Received: {key}={new}. "
+            f"Fix: study.name=<a new name>, or {key} as before"
         )

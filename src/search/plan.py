@@ -3,24 +3,22 @@
 import heapq
 import json
 import math
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rich.console import Console
 from rich.table import Table
 
 from src.config import Config, flatten
 from src.config.schema import KeepModel, PrunerName
-from src.console import spell_seconds, stderr
+from src.console import show, spell_seconds, stderr
 from src.errors import UsageError
 from src.search.loop import Workers
 from src.search.oracles import Suggestion
 from src.search.order import Order, open_loop, simulate
-from src.tracking.study import open_study
+from src.tracking.study import StudyStore
 
 if TYPE_CHECKING:
     from src.training.timing import Timing
@@ -28,9 +26,16 @@ if TYPE_CHECKING:
 _PLANS = Path("mlruns/plans")
 _ARTIFACT_BYTES = 1_000_000  # a run's tables and figures, measured on 1,200 faces
 # Keys that change how long a step, an epoch or the start takes, or how many steps there are.
-_WORK = ("data.", "augmentation.", "model.freeze", "optimizer.name", "fit.precision",
-         "fit.jit_compile", "fit.deterministic", "fit.train_eval_limit",
-         "fit.eval_batch_size")  # fmt: skip
+_WORK = (
+    "data.layout", "data.root", "data.num_images", "data.limit", "data.image_size",
+    "data.batch_size", "data.split.method", "data.split.val_fraction",
+    "data.split.test_fraction", "model.freeze", "model.freeze_batch_norm", "optimizer.name",
+    "fit.precision", "fit.jit_compile", "fit.deterministic", "fit.train_eval_limit",
+    "fit.eval_batch_size",
+)  # fmt: skip
+
+
+_WARPS = ("rotation_degrees", "shift_fraction", "zoom_fraction")  # cost an affine warp a picture
 
 
 @dataclass(frozen=True)
@@ -81,8 +86,8 @@ class TimingWorkers(Workers, Protocol):
 
 def plan_study(order: Order, workers: TimingWorkers) -> None:
     """Say what a launch would cost, keep it for the launch, and run nothing."""
-    with open_study(order.experiment, order.study) as store:
-        loop, book = open_loop(order, store, workers, is_read_only=True)
+    store = StudyStore(order.experiment, order.study)
+    loop, book = open_loop(order, store, workers, is_read_only=True)
     num_known = sum(job.outcome is not None for job in loop.jobs)
     num_waiting = 0
     if loop.search.is_adaptive:
@@ -97,9 +102,9 @@ def plan_study(order: Order, workers: TimingWorkers) -> None:
         stderr.print(f"Timing shape {number} of {len(shapes)}; that takes about a minute.")
         timings[key] = workers.time(trial.overrides)
     total = cost(missing, timings, workers.num_jobs, num_waiting)
-    remember(order.study, order.definition, total)
+    remember(order.study, order.definition, total, workers.num_jobs)
     if missing:
-        Console(width=None if sys.stdout.isatty() else 120).print(table(missing, timings))
+        show(table(missing, timings))
     may_end_early = any(
         trial.config.pruner.name is not PrunerName.none
         or trial.config.fit.early_stopping_patience is not None
@@ -138,9 +143,9 @@ def epochs_to_train(
 
 def shape(config: Config) -> Shape:
     """What two trials must share to take equally long an epoch."""
-    return tuple(
-        (key, str(value)) for key, value in flatten(config).items() if key.startswith(_WORK)
-    )
+    values = flatten(config)
+    warps = any(values[f"augmentation.{key}"] for key in _WARPS)
+    return (*((key, str(values[key])) for key in _WORK), ("warp", str(warps)))
 
 
 def cost(
@@ -212,21 +217,25 @@ def sentence(total: Cost, num_known: int, is_upper_bound: bool) -> str:
     )
 
 
-def remember(study: str, definition: Mapping[str, Any], total: Cost) -> None:
+def remember(study: str, definition: Mapping[str, Any], total: Cost, num_jobs: int) -> None:
     """Keep a plan, for the run to be held against."""
     _PLANS.mkdir(parents=True, exist_ok=True)
-    plan = {"definition": json.dumps(definition, sort_keys=True), **asdict(total)}
+    made_for = {"definition": json.dumps(definition, sort_keys=True), "num_jobs": num_jobs}
+    plan = {**made_for, **asdict(total)}
     (_PLANS / f"{study}.json").write_text(json.dumps(plan, indent=2))
 
 
-def recall(study: str, definition: Mapping[str, Any], num_trials: int) -> float | None:
-    """Seconds that were planned for just these trials, or None."""
+def recall(
+    study: str, definition: Mapping[str, Any], num_trials: int, num_jobs: int
+) -> float | None:
+    """Seconds that were planned for just these trials, so many at a time, or None."""
     try:
         plan = json.loads((_PLANS / f"{study}.json").read_text())
     except (OSError, ValueError):
         return None
-    same = plan["definition"] == json.dumps(definition, sort_keys=True)
-    return float(plan["seconds"]) if same and plan["num_trials"] == num_trials else None
+    made_for = {"definition": json.dumps(definition, sort_keys=True), "num_trials": num_trials,
+                "num_jobs": num_jobs}  # fmt: skip
+    return float(plan["seconds"]) if made_for.items() <= plan.items() else None
 
 
 def _num_models(trials: Sequence[PlannedTrial]) -> int:

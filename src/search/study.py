@@ -2,14 +2,13 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from src.config import Config, configuration_hash, run_name
-from src.console import stderr
 from src.data import prepare
 from src.errors import UsageError
 from src.search.loop import Ending, Job, Outcome
@@ -27,9 +26,9 @@ _ENDED = (State.COMPLETE, State.PRUNED, State.FAILED)
 class StudyBook:
     """Recognises what was run before by configuration and data, and numbers what is new.
 
-    A trial carries its place in the search as tags, so that a later launch can ask and tell in
-    the same order: `sweep.suggestion` (index), `sweep.asked` and `sweep.told` (places in the
-    order of all events), `sweep.values` (JSON).
+    A trial of a search that learns carries its place in it as tags, so that a later launch can ask
+    and tell in the same order: `sweep.suggestion` (index), `sweep.asked` and `sweep.told` (places
+    in the order of all events), `sweep.values` (JSON).
 
     Attributes:
         skips_invalid: Whether a configuration that is refused becomes an infeasible trial
@@ -42,6 +41,7 @@ class StudyBook:
         compose: Compose,
         overrides: Callable[[Mapping[str, str]], list[str]],
         skips_invalid: bool,
+        is_adaptive: bool,
         is_read_only: bool = False,
     ) -> None:
         """Read what is known.
@@ -51,8 +51,10 @@ class StudyBook:
             compose: See `Compose`.
             overrides: All overrides of a trial, from its swept values.
             skips_invalid: See above.
+            is_adaptive: Whether the search learns, so that the order of its questions counts.
             is_read_only: Whether nothing is to be written: a plan.
         """
+        self._is_adaptive = is_adaptive
         self._is_read_only = is_read_only
         self._store = store
         self._compose = compose
@@ -63,6 +65,8 @@ class StudyBook:
         self._records = {_key(trial): trial for trial in _best_last(trials)}
         self._numbers = {trial.number for trial in trials if trial.number is not None}
         self._entered: dict[tuple[str, str], Job] = {}
+        self._keys: dict[int, tuple[str, str]] = {}
+        self._drawn: set[tuple[str, str]] = set()
         self._configs: dict[int, Config] = {}
         self._released: set[Path | None] = set()
         self._asked = {
@@ -75,12 +79,16 @@ class StudyBook:
 
     def events(self) -> list[tuple[str, int]]:
         """What former launches asked and told, in order, for `Loop.restore`."""
-        places = {
-            (int(trial.tags[f"sweep.{what}"]), what, int(trial.tags["sweep.suggestion"]))
-            for trial in self._records.values()
-            for what in ("asked", "told")
-            if f"sweep.{what}" in trial.tags
-        }
+        last_asked = max(self._asked.values(), default=-1)
+        places = set()
+        for trial in self._records.values():
+            index = int(trial.tags.get("sweep.suggestion", -1))
+            if "sweep.asked" in trial.tags:
+                places.add((int(trial.tags["sweep.asked"]), "asked", index))
+            told = int(trial.tags.get("sweep.told", -1))
+            # A failure that nothing has been asked after can still be mended.
+            if told > -1 and (told < last_asked or not outcome_of(trial).has_failed):
+                places.add((told, "told", index))
         return [(what, index) for _, what, index in sorted(places)]
 
     def config(self, job: Job) -> Config | None:
@@ -112,15 +120,17 @@ class StudyBook:
             if not self.skips_invalid:
                 raise
             return self._enter_invalid(suggestion, replicate, overrides, str(error))
+        base_seed, digest = config.seed, self.digest(config)
         if promoted is not None:
             replicate = promoted.replicate
-        base_seed, digest = config.seed, self._digest(config)
-        while True:
-            seeded = dataclasses.replace(config, seed=base_seed + replicate)
-            key = (configuration_hash(seeded), digest)
-            if key not in self._entered:
-                break
-            replicate += 1
+        else:  # whatever its fidelity, a draw that came before comes under the next free seed
+            while (_lineage(config, base_seed + replicate), digest) in self._drawn:
+                replicate += 1
+            self._drawn.add((_lineage(config, base_seed + replicate), digest))
+        seeded = dataclasses.replace(config, seed=base_seed + replicate)
+        key = (configuration_hash(seeded), digest)
+        if suggestion.epochs is not None:
+            overrides.append("fit.keep_state=true")
         if replicate:
             overrides.append(f"seed={seeded.seed}")
         spent = self._configs[promoted.number].fit.fidelity or 0 if promoted else 0
@@ -132,6 +142,7 @@ class StudyBook:
             title=_title(suggestion, seeded, replicate),
         )  # fmt: skip
         self._entered[key] = job
+        self._keys[number] = key
         self._configs[number] = seeded
         record = self._records.get(key)
         if record is not None:
@@ -141,17 +152,16 @@ class StudyBook:
 
     def start(self, job: Job) -> list[str]:
         """See `Book`: opens the trial's run, or finds it."""
-        key = self._key_of(job)
+        key = self._keys[job.number]
         record = self._records.get(key)
         if record is None:
             run_id = self._store.create_trial(run_name(self._configs[job.number]), self._tags(job))
             record = self._records[key] = self._store.trial(run_id)
-        self._wait_for_other_process(record)
         return [*job.overrides, f"study.trial={job.number}", f"study.run_id={record.run_id}"]
 
     def settle(self, job: Job, ending: Ending) -> Outcome:
         """See `Book`: what the store says, now that the trial's process has ended."""
-        key = self._key_of(job)
+        key = self._keys[job.number]
         run_id = self._records[key].run_id
         self._store.mend()
         record = self._store.trial(run_id)
@@ -171,9 +181,8 @@ class StudyBook:
             return
         place = self._event()
         for job in jobs:
-            record = self._records[self._key_of(job)]
-            if "sweep.told" not in record.tags:
-                self._store.set_tags(record.run_id, {"sweep.told": str(place)})
+            record = self._records[self._keys[job.number]]
+            self._store.set_tags(record.run_id, {"sweep.told": str(place)})
 
     def release(self, keep: Sequence[Job]) -> None:
         """See `Book`."""
@@ -191,7 +200,7 @@ class StudyBook:
         config = self._configs.get(job.number)
         if config is None or config.fit.fidelity is None:
             return None
-        return checkpoint_folder(config, self._digest(config))
+        return checkpoint_folder(config, self.digest(config))
 
     def _enter_invalid(
         self, suggestion: Suggestion, replicate: int, overrides: list[str], reason: str
@@ -201,6 +210,7 @@ class StudyBook:
         job = Job(self._number(key, None), suggestion, replicate, tuple(overrides),
                   title=" ".join(f"{k}={v}" for k, v in suggestion.values.items()))  # fmt: skip
         self._entered[key] = job
+        self._keys[job.number] = key
         if key not in self._records and self._is_read_only:
             job.outcome = Outcome(State.FAILED, infeasible=reason)
             return job
@@ -217,7 +227,7 @@ class StudyBook:
         if record is not None and record.number is not None:
             return record.number
         if wanted is None or wanted in self._numbers:
-            wanted = max(self._numbers, default=0) + 1
+            wanted = next(n for n in itertools.count(1) if n not in self._numbers)
         self._numbers.add(wanted)
         return wanted
 
@@ -225,18 +235,20 @@ class StudyBook:
         if self._is_read_only:
             return
         tags = {k: v for k, v in self._tags(job).items() if k not in record.tags}
+        if "trial" in tags:  # it had no number, and was called by what it varied
+            tags["mlflow.runName"] = run_name(self._configs[job.number])
         if tags or record.tags.get("mlflow.parentRunId") != self._store.parent_id:
             self._store.adopt(record.run_id, tags)
 
     def _tags(self, job: Job) -> dict[str, str]:
         suggestion = job.suggestion
-        tags = {
-            "trial": str(job.number),
-            "sweep.suggestion": str(suggestion.index),
-            "sweep.asked": str(self._asked[suggestion.index]),
-            "sweep.values": json.dumps(dict(suggestion.values)),
-            "sweep.replicate": str(job.replicate),
-        }
+        tags = {"trial": str(job.number), "sweep.replicate": str(job.replicate)}
+        if self._is_adaptive:
+            tags |= {
+                "sweep.suggestion": str(suggestion.index),
+                "sweep.asked": str(self._asked[suggestion.index]),
+                "sweep.values": json.dumps(dict(suggestion.values)),
+            }
         if suggestion.promoted_from is not None:
             tags["sweep.promoted_from"] = str(suggestion.promoted_from)
         if suggestion.bracket is not None:
@@ -245,32 +257,20 @@ class StudyBook:
         if config is not None:
             tags |= {
                 "configuration_hash": configuration_hash(config),
-                "data_digest": self._digest(config),
+                "data_digest": self.digest(config),
             }
         return tags
-
-    def _key_of(self, job: Job) -> tuple[str, str]:
-        return next(key for key, entered in self._entered.items() if entered is job)
 
     def _event(self) -> int:
         self._next_event += 1
         return self._next_event - 1
 
-    def _digest(self, config: Config) -> str:
+    def digest(self, config: Config) -> str:
         """The data's digest; reading it also finds its mistakes, and fills the picture cache."""
         name = json.dumps(dataclasses.asdict(dataclasses.replace(config.data, batch_size=1)))
         if name not in self._digests:
             self._digests[name] = prepare(config.data).digest
         return self._digests[name]
-
-    def _wait_for_other_process(self, record: TrialRecord) -> None:
-        """An orphan of a killed launch saves and stops within a step; another's trial runs on."""
-        told = False
-        while (process := self._store.trial(record.run_id).process) is not None:
-            if not told:
-                stderr.print(f"Process {process} still runs {record.name}; waiting for it to end.")
-                told = True
-            time.sleep(1)
 
 
 def outcome_of(record: TrialRecord) -> Outcome:
@@ -281,6 +281,12 @@ def outcome_of(record: TrialRecord) -> Outcome:
         infeasible=record.tags.get("infeasible", ""),
         failure=record.tags.get("failure", "") if record.state is State.FAILED else "",
     )
+
+
+def _lineage(config: Config, seed: int) -> str:
+    """What a configuration is under a seed, whatever its fidelity."""
+    fit = dataclasses.replace(config.fit, fidelity=None)
+    return configuration_hash(dataclasses.replace(config, seed=seed, fit=fit))
 
 
 def _key(trial: TrialRecord) -> tuple[str, str]:

@@ -1,13 +1,10 @@
 """One launch of a study: from what the store knows to the table at the end."""
 
-import sys
 import time
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from rich.console import Console
-
-from src.console import spell_seconds, stderr
+from src.console import show, spell_seconds, stderr
 from src.errors import EnvironmentFaultError
 from src.search import plan, report
 from src.search.loop import Loop, Workers
@@ -18,6 +15,8 @@ from src.tracking.study import StudyStore, open_study
 
 class StudyWorkers(Workers, Protocol):
     """Workers that can be interrupted."""
+
+    num_jobs: int
 
     def signals(self) -> AbstractContextManager[None]:
         """While in the body, an interrupt reaches the loop where it can end in good order."""
@@ -39,14 +38,16 @@ def run_study(order: Order, workers: StudyWorkers) -> None:
             progress.known([job for job in loop.jobs if job.outcome])
             loop.on_end = progress.ended
             _greet(order, loop)
-            planned = plan.recall(order.study, order.definition, _num_missing(loop, order))
+            planned = plan.recall(
+                order.study, order.definition, _num_missing(loop, order), workers.num_jobs
+            )
             started = time.monotonic()
             try:
                 with workers.signals():
                     loop.run()
             finally:
                 _tell(store, order, loop)
-            if not loop.stopped:
+            if not loop.stopped and all(job.outcome for job in loop.jobs):
                 status, state = "FINISHED", State.COMPLETE
                 if planned is not None:
                     _hold_against_plan(store, planned, time.monotonic() - started)
@@ -105,16 +106,19 @@ def _tell(store: StudyStore, order: Order, loop: Loop) -> None:
         {"trials.csv": report.as_csv(everything)},
     )
     if trials:
-        Console(width=None if sys.stdout.isatty() else 120).print(
-            report.table(f'Study "{order.study}"', trials)
-        )
+        show(report.table(f'Study "{order.study}"', trials))
     print(summary)
     if len(everything) > len(trials):
-        print(f"{len(everything) - len(trials)} more: `make trials STUDY={order.study}`")
+        print(f'{len(everything) - len(trials)} more: `make trials STUDY="{order.study}"`')
 
 
 def _explain_failures(loop: Loop) -> None:
     failed = [job for job in loop.jobs if job.outcome and job.outcome.has_failed]
+    kept = [job for job in failed if not job.num_tries]
+    if kept:
+        numbers = ", ".join(str(job.number) for job in kept)
+        print(f"Failed before, and left so because the search went on from it: {numbers}.")
+    failed = [job for job in failed if job.num_tries]
     if not failed:
         return
     ended = f"The sweep ended early: {loop.stopped}. " if loop.stopped else ""

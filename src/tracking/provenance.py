@@ -45,6 +45,7 @@ def machine() -> dict[str, str | int | float]:
         else os.cpu_count() or 1,
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "python": platform.python_version(),
+        "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES", "all"),
     }  # fmt: skip
 
 

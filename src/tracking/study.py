@@ -12,6 +12,7 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.tracking import MlflowClient
 
 from src.config.validation import is_study_name
+from src.console import stderr
 from src.errors import EnvironmentFaultError, UsageError
 from src.tracking.patience import patient
 from src.tracking.state import State
@@ -41,7 +42,7 @@ class TrialRecord:
         tags: All tags of the run.
         params: Its hyperparameters as text.
         metrics: The last value of each metric.
-        seconds: From start to end; None while it has no end.
+        seconds: What it took, without pauses; None while that is not known.
         process: Id of the process that runs it; None where none does, or on another host.
     """
 
@@ -149,6 +150,22 @@ class StudyStore:
         for file, text in texts.items():
             self._client.log_text(self.parent_id, text, file)
 
+    def wait_for_running(self) -> None:
+        """Wait until no process of this host runs a trial of the study.
+
+        An orphan of a killed launch saves and stops within a step; somebody's single trial runs
+        to its end.
+        """
+        told: set[str] = set()
+        while running := [trial for trial in self.trials() if trial.process is not None]:
+            for trial in running:
+                if trial.run_id not in told:
+                    text = f"Process {trial.process} still runs {trial.name}; waiting for it."
+                    stderr.print(text, markup=False)
+            told |= {trial.run_id for trial in running}
+            time.sleep(1)
+        self.mend()
+
     def mend(self) -> None:
         """Mark runs whose process died without a word."""
         mend_stale_runs(self.experiment_id)
@@ -174,16 +191,14 @@ def open_study(experiment: str, name: str) -> Iterator[StudyStore]:
             f"Received: study.name={name}. Fix: study.name=mine"
         )
     _LOCKS.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(_LOCKS / f"{name}.lock")
     try:
-        lock.acquire(timeout=0)
+        lock = FileLock(_LOCKS / f"{name}.lock").acquire(timeout=0)
     except Timeout as error:
         raise EnvironmentFaultError(
             f"Another process is running this study. Received: study.name={name}. "
             "Fix: wait for it, or study.name=<another name>"
         ) from error
     with lock:
-        lock.release()  # `with` has taken it a second time
         yield StudyStore(experiment, name)
 
 
@@ -200,7 +215,7 @@ def numbered(trials: Sequence[TrialRecord], study: str, number: int) -> TrialRec
     has = f"it has {len(known)}, numbered {known[0]}–{known[-1]}" if known else "it has none"
     raise UsageError(
         f'Trial {number} is not in study "{study}" ({has}). Received: TRIAL={number}. '
-        f"Fix: `make trials STUDY={study}` lists them"
+        f'Fix: `make trials STUDY="{study}"` lists them'
     )
 
 
@@ -218,6 +233,6 @@ def _record(run: MlflowRun) -> TrialRecord:
         tags=tags,
         params=run.data.params,
         metrics=run.data.metrics,
-        seconds=(info.end_time - info.start_time) / 1000 if info.end_time else None,
+        seconds=run.data.metrics.get("time/trial_seconds"),
         process=int(tags["process.id"]) if alive else None,
     )

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 
 import keras
 import pandas as pd
@@ -13,7 +14,7 @@ from src.metrics import metrics_by_age_band
 from src.model import inference_model
 from src.tracking import Run, best_val_mae, provenance
 from src.training import figures
-from src.training.history import History
+from src.training.history import EpochRecord, History
 from src.training.measurement import Measured, final_metrics, measure, part_metrics
 
 
@@ -90,6 +91,21 @@ def log_outcome(
     metrics["memory/peak_gib"] = provenance.peak_memory_gib()
     run.log_final(metrics)
     return metrics
+
+
+def log_duration(
+    run: Run, history: History, inherited: Sequence[EpochRecord], elapsed: float
+) -> None:
+    """`time/trial_seconds`: what the trial took, without pauses between its processes.
+
+    Args:
+        run: The trial's run.
+        history: All its epochs.
+        inherited: Those that were finished when this process began.
+        elapsed: Seconds of this process.
+    """
+    earlier = sum(epoch["time/epoch_seconds"] for epoch in inherited)
+    run.log_final({"time/trial_seconds": earlier + elapsed})
 
 
 def _by_age_band(measured: Measured) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """One trial: a configuration goes in, a trained regressor and a complete run come out."""
 
 import signal
-import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
@@ -14,6 +14,7 @@ from src.console import stderr
 from src.data import Dataset, TrainingBatches, prepare
 from src.errors import ExplainedError, UsageError
 from src.model import build_optimizer, build_regressor, fetch_weights, set_up
+from src.signals import TERMINATION, handled
 from src.tracking import Run, State, sibling_curves, trial_run
 from src.tracking.checkpoints import checkpoint_folder
 from src.training import pruning, record
@@ -37,6 +38,7 @@ def run_trial(config: Config) -> TrialResult:
         RuntimeError: If the trial is already running, or the disk is full.
         KeyboardInterrupt: If it is interrupted; its run is then KILLED.
     """
+    started = time.perf_counter()
     with _signals_interrupt():
         if config.model.weights is not None:
             fetch_weights(config.model.weights)  # before anything that takes time
@@ -48,6 +50,9 @@ def run_trial(config: Config) -> TrialResult:
                 if run.is_new:
                     record.log_start(run, config, dataset)
                 result = _train_and_measure(config, dataset, saved, before, run)
+                inherited = before.epochs if before else ()
+                elapsed = time.perf_counter() - started
+                record.log_duration(run, result.history, inherited, elapsed)
                 run.describe(result.headline())
             if not _can_be_promoted(config.fit, result):
                 saved.clear()  # only now: a trial that dies earlier goes on from what was saved
@@ -133,10 +138,11 @@ def _what_was_done(fit: FitConfig, saved: Checkpoint) -> History | None:
 
 
 def _can_be_promoted(fit: FitConfig, result: TrialResult) -> bool:
-    """Whether a trial ended for no other reason than its fidelity."""
+    """Whether a trial ended for no other reason than its fidelity, and is to go on from there."""
     spent = len(result.history)
     return (
-        result.state is State.COMPLETE
+        fit.keep_state
+        and result.state is State.COMPLETE
         and spent == fit.fidelity != fit.epochs
         and not result.history.stops_early(fit.early_stopping_patience)
     )
@@ -198,10 +204,6 @@ def _signals_interrupt() -> Iterator[None]:
 
     Whoever sends more of them meets a trial that is closing its run. Ctrl-C always interrupts.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
     interrupted = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -211,13 +213,5 @@ def _signals_interrupt() -> Iterator[None]:
         interrupted = True
         raise KeyboardInterrupt
 
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in signals}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # nohup
-            signal.signal(number, interrupt)
-    try:
+    with handled((signal.SIGINT, *TERMINATION), interrupt):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

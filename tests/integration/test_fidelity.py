@@ -13,6 +13,12 @@ from tests.integration.stored import curve, fetch, same_numbers
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture
+def run(run):
+    """A trial that may be promoted."""
+    return lambda *overrides: run("fit.keep_state=true", *overrides)
+
+
 def saved_states() -> list[Path]:
     return list(Path("mlruns/checkpoints").rglob("last.npz"))
 

@@ -249,6 +249,65 @@ def test_search_that_learns_refuses_another_space_and_takes_more_trials(sweep) -
     assert len(trials()) == 5
 
 
+def test_search_that_learns_refuses_other_settings_but_not_other_paths(sweep) -> None:
+    bayesian = ["hydra.sweeper.oracle=bayesian", "hydra.sweeper.num_initial_points=2", LINE,
+                "hydra.sweeper.max_trials=2"]  # fmt: skip
+    sweep(*bayesian, "fit.epochs=1")
+    for change, key in ((["fit.epochs=2"], "fit.epochs=1"), (["data.num_images=70"], "data="),
+                        (["fit.epochs=1", "hydra.sweeper.max_trials=1"],
+                         "max_trials=2")):  # fmt: skip
+        status, printed = sweep(*bayesian, *change)
+        assert status == 1
+        assert f"how it began, with {key}" in printed
+        assert "Traceback" not in printed
+    status, printed = sweep(*bayesian, "fit.epochs=1", "tracking.keep_model=all",
+                            "fit.eval_batch_size=32")  # fmt: skip
+    assert status == 0, printed
+    assert len(trials()) == 2
+
+
+def test_grid_in_the_study_of_a_search_that_learns_does_not_disturb_it(sweep) -> None:
+    bayesian = ["hydra.sweeper.oracle=bayesian", "hydra.sweeper.num_initial_points=2", LINE,
+                "fit.epochs=1"]  # fmt: skip
+    sweep(*bayesian, "hydra.sweeper.max_trials=2")
+    sweep("optimizer.learning_rate=1e-2,1e-3", "fit.epochs=1")
+    status, printed = sweep(*bayesian, "hydra.sweeper.max_trials=3")
+    assert status == 0, printed
+    assert [trial.number for trial in trials()] == [1, 2, 3, 4, 5]
+
+
+def test_last_failure_of_a_search_that_learns_is_mended(sweep, monkeypatch) -> None:
+    bayesian = ["hydra.sweeper.oracle=bayesian", "hydra.sweeper.num_initial_points=2", LINE,
+                "fit.epochs=1", "hydra.sweeper.max_trials=3",
+                "hydra.sweeper.on_failure=stop"]  # fmt: skip
+    build, tries = src.training.trial.build_regressor, []
+
+    def break_the_second(*arguments):
+        tries.append(1)
+        if len(tries) == 2:
+            raise RuntimeError("a defect")
+        return build(*arguments)
+
+    monkeypatch.setattr("src.training.trial.build_regressor", break_the_second)
+    status, _ = sweep(*bayesian)
+    assert status == 1
+    status, printed = sweep(*bayesian)
+    assert status == 0, printed
+    assert [(t.number, t.state) for t in trials()] == [(n, State.COMPLETE) for n in (1, 2, 3)]
+
+
+def test_small_space_of_hyperband_promotes_the_right_seed(sweep) -> None:
+    status, printed = sweep("hydra.sweeper.oracle=hyperband", "optimizer.learning_rate=1e-2,1e-3")
+    assert status == 0, printed
+    by_suggestion = {trial.tags["sweep.suggestion"]: trial for trial in trials()}
+    promoted = [trial for trial in trials() if "sweep.promoted_from" in trial.tags]
+    assert promoted
+    for trial in promoted:
+        past = by_suggestion[trial.tags["sweep.promoted_from"]]
+        assert trial.params["seed"] == past.params["seed"]
+        assert trial.params["optimizer.learning_rate"] == past.params["optimizer.learning_rate"]
+
+
 def test_pruned_trials_keep_their_curves_and_count(sweep) -> None:
     status, printed = sweep(
         "optimizer.learning_rate=1e-2,1e-7,1e-6,1e-8", "pruner=asha", "pruner.warmup_epochs=1"
@@ -271,12 +330,12 @@ def test_mistake_in_a_grid_is_told_before_anything_runs(sweep) -> None:
     assert not parents()
 
 
-def test_mistake_in_the_data_leaves_no_parent_that_seems_to_run(sweep, tmp_path) -> None:
+def test_mistake_in_the_data_leaves_no_parent(sweep, tmp_path) -> None:
     status, printed = sweep("seed=0,1", "data=labels_csv", f"data.root={tmp_path}")
     assert status == 1
     assert "labels.csv" in printed
     assert "Traceback" not in printed
-    assert [run.info.status for run in parents()] == ["FAILED"]
+    assert not parents()
 
 
 def test_replicates_of_a_search_that_learns_are_asked_once(sweep) -> None:
@@ -313,6 +372,10 @@ def test_search_that_stumbles_upon_a_mistake_counts_it_as_infeasible(sweep) -> N
         (["hydra.sweeper.oracle=hyperband", "pruner=asha", LINE], "Hyperband gives up trials"),
         (["model.dropout_rate=tag('model.loss=mse',choice(0,0.2))"], "Fix: model.loss=choice"),
         (["model.dropout=0,0.2"], "Fix: model.dropout_rate"),
+        (
+            ["hydra.sweeper.oracle=random", "hydra.sweeper.max_trials=2", LINE, "data=labels_csv"],
+            "`data=labels_csv` needs a folder",
+        ),
         (["augmentation=glob(x*)"], "Nothing is left to choose from"),
         (["hydra.sweeper.mode=plan", "seed=0,1"], "Fix: hydra/launcher=processes"),
     ],

@@ -1,5 +1,6 @@
 """Trials in processes of their own: killed, interrupted, side by side, many of them."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from mlflow.artifacts import download_artifacts
 
 from src.tracking.state import State
 from src.tracking.study import StudyStore, TrialRecord
@@ -134,14 +136,27 @@ def test_joblib_launcher_works_as_well(start) -> None:
 
 
 def test_each_job_gets_its_share_of_cores_and_its_gpu(start) -> None:
-    if len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("one core cannot be shared out")
-    process = start("optimizer.learning_rate=1e-2,1e-3", "fit.epochs=200",
+    cores = len(os.sched_getaffinity(0))
+    process = start("optimizer.learning_rate=1e-2,1e-3", "fit.epochs=1",
                     "hydra.launcher.n_jobs=2", "hydra.launcher.gpus=[5,7]")  # fmt: skip
-    wait_for(lambda: len(logs("epoch   1/200")()) == 2)
-    one, other = children(process)
-    assert not set(one.cpu_affinity()) & set(other.cpu_affinity())
-    assert {one.environ().get("CUDA_VISIBLE_DEVICES") for one in (one, other)} <= {None, "5", "7"}
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    machines = [
+        json.loads(Path(download_artifacts(run_id=trial.run_id,
+                                           artifact_path="provenance/machine.json")).read_text())
+        for trial in trials()
+    ]  # fmt: skip
+    assert {machine["cpu_cores"] for machine in machines} == {max(1, cores // 2)}
+    assert {machine["cuda_visible_devices"] for machine in machines} == {"5", "7"}
+
+
+def test_trial_that_is_asked_to_end_by_somebody_else_goes_on(start) -> None:
+    process = start("optimizer.learning_rate=1e-2,1e-3", "fit.epochs=60")
+    wait_for(logs("epoch  3/60"))
+    children(process)[0].terminate()
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    assert [trial.state for trial in trials()] == [State.COMPLETE, State.COMPLETE]
 
 
 def test_memory_does_not_grow_over_twenty_trials(start) -> None:

@@ -137,11 +137,11 @@ def test_first_failure_ends_a_sweep_that_stops_on_failure() -> None:
     assert book.pages.count("end 1.0") == 1  # it was let save and stop
 
 
-def test_lost_trial_is_tried_again_alone() -> None:
+def test_lost_trials_are_tried_again_alone() -> None:
     alone = []
 
     def task(job: Job) -> Ending:
-        if job.suggestion.index == 1 and job.num_tries == 1:
+        if job.suggestion.index in (1, 5) and job.num_tries == 1:
             return Ending(failure="killed", is_lost=True)
         alone.append((job.suggestion.index, len(hands._jobs)))
         return value(job)
@@ -152,7 +152,7 @@ def test_lost_trial_is_tried_again_alone() -> None:
     loop.prepare()
     loop.run()
     assert states(loop) == [State.COMPLETE] * 6
-    assert (1, 1) in alone
+    assert {(1, 1), (5, 1)} <= set(alone)
 
 
 def test_interrupt_lets_running_trials_stop_and_goes_on_up() -> None:

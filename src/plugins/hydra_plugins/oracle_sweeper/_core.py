@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from hydra_plugins.process_launcher.launcher import ProcessLauncher
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
-from src.config import Config, adapt_overrides, to_config
+from src.config import Config, adapt_overrides, identity, to_config
 from src.console import native_chatter_hidden
 from src.errors import UsageError
 from src.search.space import Choices, Condition, Hyperparameter, Interval, Space, check_space
@@ -84,6 +84,8 @@ def sweep(sweeper: "OracleSweeper", arguments: Sequence[str]) -> Any:
         return tree
 
     base = compose(command.first())
+    is_ours = OmegaConf.get_type(base) is Config
+    some_config = _check_base(base, command.space) if is_ours else None
     with native_chatter_hidden():  # keras-tuner imports TensorFlow
         from hydra_plugins.oracle_sweeper._workers import BatchWorkers, ProcessWorkers
 
@@ -102,7 +104,7 @@ def sweep(sweeper: "OracleSweeper", arguments: Sequence[str]) -> Any:
     def search() -> "Search":
         return _search(settings, command.space, base)
 
-    if OmegaConf.get_type(base) is not Config:
+    if not is_ours:
         book = MemoryBook(
             command.overrides, lambda overrides: sweeper.validate_batch_is_legal([overrides])
         )
@@ -128,7 +130,8 @@ def sweep(sweeper: "OracleSweeper", arguments: Sequence[str]) -> Any:
         study=str(base.study.name),
         question=str(base.study.question),
         oracle=settings["oracle"],
-        definition=_definition(settings, command),
+        definition=_definition(settings, command.space, some_config),
+        base=some_config,
         make_search=search,
         make_stand_in=lambda: _search(settings, command.space, base, is_stand_in=True),
         compose=lambda overrides: checked(tuple(overrides)),
@@ -170,14 +173,36 @@ def _rules(settings: Mapping[str, Any]) -> "Rules":
     )
 
 
-def _definition(settings: Mapping[str, Any], command: Command) -> dict[str, Any]:
+def _definition(settings: Mapping[str, Any], space: Space, base: Config | None) -> dict[str, Any]:
     """What shapes the sequence of suggestions."""
-    around = {"_target_", "oracle", "params", "on_failure", "max_failures_in_a_row",
-              "max_batch_size", "mode"}  # fmt: skip
+    around = {"_target_", "params", "on_failure", "max_failures_in_a_row", "max_batch_size",
+              "mode"}  # fmt: skip
     shape = {key: value for key, value in settings.items() if key not in around}
-    shape |= {hyperparameter.key: _short(hyperparameter) for hyperparameter in command.space}
-    shape["fixed"] = sorted(fixed for _, fixed in command.template if fixed is not None)
+    shape |= {hyperparameter.key: _short(hyperparameter) for hyperparameter in space}
+    if base is not None:
+        swept = {hyperparameter.key.lstrip("+") for hyperparameter in space}
+        shape |= {
+            key: value
+            for key, value in identity(base).items()
+            if not any(key == one or key.startswith(f"{one}.") for one in swept)
+        }
     return shape
+
+
+def _check_base(tree: DictConfig, space: Space) -> Config | None:
+    """The configuration of some trial; None where it is refused for what is swept alone.
+
+    Raises:
+        UsageError: With the mistakes that all trials share.
+    """
+    try:
+        return to_config(tree)
+    except UsageError as error:
+        keys = [hyperparameter.key for hyperparameter in space]
+        shared = [line for line in str(error).splitlines() if not any(k in line for k in keys)]
+        if shared:
+            raise UsageError("\n".join(shared)) from None
+        return None
 
 
 def _short(hyperparameter: Hyperparameter) -> str:

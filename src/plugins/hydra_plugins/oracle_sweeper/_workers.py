@@ -3,7 +3,6 @@
 import copy
 import math
 import signal
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from omegaconf import DictConfig
 from src.config import to_config
 from src.errors import UsageError
 from src.search.loop import Ending, Job
+from src.signals import TERMINATION, handled, raise_interrupt
 
 if TYPE_CHECKING:
     from src.training.timing import Timing
@@ -43,7 +43,7 @@ class ProcessWorkers:
         self._processes = Processes(launcher)
         self._jobs: dict[int, Job] = {}
         self._is_interrupted = False
-        self._is_waiting = False
+        self._is_stopping = False
         self.returns: list[list[JobReturn]] = [[]]
 
     def has_room(self) -> bool:
@@ -69,6 +69,7 @@ class ProcessWorkers:
 
     def stop(self) -> list[tuple[Job, Ending]]:
         """See `Workers`."""
+        self._is_stopping = True
         return [self._read(one) for one in self._processes.stop()]
 
     def time(self, overrides: Sequence[str]) -> "Timing":
@@ -103,36 +104,27 @@ class ProcessWorkers:
 
         A study's book-keeping is never torn apart by the first.
         """
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
 
         def note(number: int, frame: FrameType | None) -> None:
             if self._is_interrupted:
                 raise KeyboardInterrupt
             self._is_interrupted = True
 
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.getsignal(number) for number in numbers}
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:  # nohup
-                signal.signal(number, note)
-        try:
+        with handled((signal.SIGINT, *TERMINATION), note):
             yield
             if self._is_interrupted:
                 raise KeyboardInterrupt
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _read(self, one: Exit) -> tuple[Job, Ending]:
         job = self._jobs.pop(one.number)
         if one.job_return is not None:
             self.returns[0].append(one.job_return)
             return job, _ending(one.job_return, _tail(one.log))
-        if one.exit_code == INTERRUPTED or self._is_interrupted:
+        if self._is_stopping:
             return job, Ending(is_interrupted=True)
-        if one.exit_code < 0:
+        if one.exit_code == INTERRUPTED:
+            failure = "the process was asked to end, but not by this sweep"
+        elif one.exit_code < 0:
             name = signal.Signals(-one.exit_code).name
             hint = "; the machine may have run out of memory" if name == "SIGKILL" else ""
             failure = f"the process was ended by {name}{hint}"
@@ -146,8 +138,11 @@ class BatchWorkers:
     """Jobs in batches, as any Hydra launcher takes them.
 
     Attributes:
+        num_jobs: 0: how many at a time is the launcher's affair.
         returns: Hydra's results so far, a list for each batch.
     """
+
+    num_jobs = 0
 
     def __init__(self, launcher: Launcher, size: float) -> None:
         self._launcher = launcher
@@ -186,8 +181,9 @@ class BatchWorkers:
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """Launchers have their own ways with signals."""
-        yield
+        """SIGTERM and SIGHUP do what Ctrl-C does, which every launcher knows."""
+        with handled(TERMINATION, raise_interrupt):
+            yield
 
 
 def _time(tree: DictConfig) -> dict[str, float]:
