@@ -53,10 +53,10 @@ bench: setup  ## Hold asha against a full grid, on its recorded learning curves
 	python -m tests.benchmarks.asha_against_grid
 
 test: setup lint  ## Check style and types, and run all tests
-	pytest --cov=src --cov-report=term:skip-covered
+	pytest --numprocesses 2 --dist worksteal --cov=src --cov-report=term:skip-covered
 
 fast-test: setup  ## Run the tests that need no TensorFlow and no browser
-	pytest -m "not slow"
+	pytest --numprocesses 2 -m "not slow"
 
 lint: setup  ## Check style and types
 	ruff check --quiet

@@ -8,13 +8,13 @@ from src.config.schema import DropoutPosition, InputMode, Loss, OutputActivation
 
 CONF = Path(__file__).parents[2] / "conf"
 GROUPS = ("model", "optimizer", "schedule", "augmentation", "fit", "pruner", "study",
-          "tracking", "trial", "scale")  # fmt: skip
+          "tracking", "trial", "scale", "sweep")  # fmt: skip
 CHOICES = [f"{group}={file.stem}" for group in GROUPS for file in (CONF / group).glob("*.yaml")]
 
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_composes(compose_config, choice: str) -> None:
-    compose_config(f"+{choice}" if choice.startswith(("trial", "scale")) else choice)
+    compose_config(f"+{choice}" if choice.startswith(("trial", "scale", "sweep")) else choice)
 
 
 @pytest.mark.parametrize("layout", ["labels_csv", "utkface", "appa_real"])

@@ -20,13 +20,12 @@ SMALL = ["data.num_images=60", "data.image_size=32", "data.batch_size=8", "fit.e
          "tracking.keep_model=none", "study.name=small"]  # fmt: skip
 SPACE = ["optimizer.learning_rate=tag(log,interval(1e-3,1e-2))", "model.dropout_rate=0,0.2,0.5"]
 SEARCHES = {
-    "grid": ["optimizer.learning_rate=1e-2,3e-3,1e-3", "model.dropout_rate=0,0.2"],
-    "random": ["hydra.sweeper.oracle=random", "hydra.sweeper.max_trials=6", *SPACE],
-    "bayesian": ["hydra.sweeper.oracle=bayesian", "hydra.sweeper.max_trials=6",
+    "grid": ["optimizer.learning_rate=1e-2,1e-3", "model.dropout_rate=0,0.2"],
+    "bayesian": ["hydra.sweeper.oracle=bayesian", "hydra.sweeper.max_trials=5",
                  "hydra.sweeper.num_initial_points=2", *SPACE],
-    "hyperband": ["hydra.sweeper.oracle=hyperband", *SPACE],
+    "hyperband": ["hydra.sweeper.oracle=hyperband", "fit.epochs=3", *SPACE],
 }  # fmt: skip
-NUM_KILLS = int(os.environ.get("NUM_KILLS", "3"))
+NUM_KILLS = int(os.environ.get("NUM_KILLS", "2"))
 
 
 def start(folder: Path, environment: dict[str, str], *arguments: str) -> subprocess.Popen:

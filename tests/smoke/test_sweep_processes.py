@@ -160,7 +160,7 @@ def test_trial_that_is_asked_to_end_by_somebody_else_goes_on(start) -> None:
 
 
 def test_memory_does_not_grow_over_twenty_trials(start) -> None:
-    process = start("seed=range(0,20)", "fit.epochs=1")
+    process = start("seed=range(0,20)", "fit.epochs=1", "hydra.launcher.n_jobs=2")
     own = psutil.Process(process.pid)
     by_trial: dict[int, float] = {}
     while process.poll() is None:
