@@ -21,7 +21,7 @@ faces = data=$(DATA) $(if $(ROOT),data.root=$(ROOT))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan trial trials replay bench test fast-test lint ui lock clean
+.PHONY: help setup sweep plan trial trials replay test fast-test lint ui lock clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -48,9 +48,6 @@ trials: setup  ## List a study's trials (STUDY=small), or all studies
 
 replay: setup  ## Run a trial of any study again (STUDY=small TRIAL=3)
 	python -m src.replay "$(STUDY)" $(TRIAL)
-
-bench: setup  ## Hold asha against a full grid, on its recorded learning curves
-	python -m tests.benchmarks.asha_against_grid
 
 test: setup lint  ## Check style and types, and run all tests
 	pytest --numprocesses 2 --dist worksteal --cov=src --cov-report=term:skip-covered

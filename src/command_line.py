@@ -29,6 +29,10 @@ def launch(hydra_main: Callable[[], None]) -> None:
         sys.exit(f"error: {error}")
     except (HydraException, OmegaConfBaseException) as error:
         sys.exit(f"error: {_explain(error)}")
+    except ValueError as error:
+        if not str(error).startswith("Only one of --run"):  # Hydra's, on its own flags
+            raise
+        sys.exit(f"error: {error}. Received: {' '.join(sys.argv[1:])}. Fix: leave out -m")
     except KeyboardInterrupt:
         print("Interrupted.")
         sys.exit(130)

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from src.command_line import explained_errors, launch
 from src.config import to_config
 from src.console import native_chatter_hidden
+from src.errors import UsageError
 
 # Absolute, so that Hydra finds it too where this is not the module that was started.
 _CONF = Path(__file__).parents[1] / "conf"
@@ -20,6 +21,7 @@ _CONF = Path(__file__).parents[1] / "conf"
 def train(tree: DictConfig) -> float:
     """Run the trial that Hydra composed; its objective is the validation MAE in years."""
     with explained_errors():
+        _refuse_lonely_sweep()
         config = to_config(tree)
         with native_chatter_hidden():  # TensorFlow: only once the configuration is sound
             from src.training import run_trial
@@ -32,6 +34,17 @@ def train(tree: DictConfig) -> float:
     if result.infeasible and HydraConfig.get().mode is RunMode.RUN:
         sys.exit(3)
     return result.val_mae
+
+
+def _refuse_lonely_sweep() -> None:
+    """`+sweep=…` without `-m` would be one trial with a study's name."""
+    hydra_config = HydraConfig.get()
+    sweep = hydra_config.runtime.choices.get("sweep")
+    if sweep is not None and hydra_config.mode is RunMode.RUN:
+        raise UsageError(
+            f"A sweep is many trials, which need -m. Received: +sweep={sweep}. "
+            f"Fix: python -m src.train -m +sweep={sweep}"
+        )
 
 
 def main() -> None:

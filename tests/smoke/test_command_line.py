@@ -61,10 +61,17 @@ def test_help_lists_commands_groups_and_keys(train) -> None:
         ("augmentation=strong", "Available options in 'augmentation'"),
         ("data=utkface", "Fix: data.root=<folder>"),
         ("model.weights=none.weights.h5", "The weights file does not exist"),
+        ("+sweep=small", "Fix: python -m src.train -m +sweep=small"),
+        ("-m +sweep=lr_bach", "Available options in 'sweep'"),
+        ("-m optimizer.learning_rate=interval(1e-5,1e-3)", "A grid needs a list of values"),
+        ("-m hydra.sweeper.oracle=random seed=0,1", "Fix: hydra.sweeper.max_trials=20"),
+        ("-m seed=0,1 data=utkface", "Fix: data.root=<folder>"),
+        ("-m seed=0,1 fit.epochs=0", "`fit.epochs` must be >= 1"),
+        ("-m seed=0,1 --cfg job", "Fix: leave out -m"),
     ],
 )
 def test_mistake_is_explained_without_traceback_and_heavy_import(train, argument, told) -> None:
-    done = train(argument)
+    done = train(*argument.split())
     assert done.returncode == 1
     assert told in done.stderr
     assert "Traceback" not in done.stderr

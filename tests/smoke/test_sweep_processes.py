@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from mlflow.artifacts import download_artifacts
+from mlflow.tracking import MlflowClient
 
 from src.tracking.state import State
 from src.tracking.study import StudyStore, TrialRecord
@@ -157,6 +158,23 @@ def test_trial_that_is_asked_to_end_by_somebody_else_goes_on(start) -> None:
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 0, out
     assert [trial.state for trial in trials()] == [State.COMPLETE, State.COMPLETE]
+
+
+def test_plan_says_what_is_to_run_and_the_run_is_held_against_it(start) -> None:
+    sweep = ["optimizer.learning_rate=1e-2,1e-3", "data.batch_size=8,16"]
+    plan = [*sweep, "hydra.sweeper.mode=plan"]
+    out, _ = start(*plan).communicate(timeout=300)
+    assert "4 trials and 16 epochs are to run, 0 trials are done." in out
+    assert "Timing shape 2 of 2" in out
+    assert "batch_size 8" in out
+    assert not MlflowClient().search_runs(["1"])
+    out, _ = start(*sweep).communicate(timeout=300)
+    assert "Planned: " in out
+    (parent,) = MlflowClient().search_runs(["1"], "tags.kind = 'study'")
+    assert parent.data.metrics["plan/predicted_seconds"] > 0
+    assert parent.data.metrics["plan/actual_seconds"] > 0
+    out, _ = start(*plan).communicate(timeout=300)
+    assert "0 trials and 0 epochs are to run, 4 trials are done." in out
 
 
 def test_memory_does_not_grow_over_twenty_trials(start) -> None:
