@@ -114,9 +114,9 @@ def test_trial_that_will_not_be_promoted_can_be_forgotten(run, small_config) -> 
     assert folder == checkpoint_folder(small_config(), digest)
     assert [file.parent for file in saved_states()] == [folder]
     with open_checkpoint(folder):  # by its own process, as far as anyone can tell
-        forget(config, digest)
+        forget(folder)
     assert saved_states()
-    forget(config, digest)
+    forget(folder)
     assert not folder.exists()
-    forget(config, digest)  # nothing there
+    forget(folder)  # nothing there
     assert not folder.exists()

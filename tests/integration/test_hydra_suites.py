@@ -13,6 +13,8 @@ from hydra.test_utils.launcher_common_tests import (
     IntegrationTestSuite,
     LauncherTestSuite,
 )
+from hydra.version import VersionBase
+from packaging.version import Version
 
 # Hydra's applications leave open whether a job changes its directory.
 pytestmark = pytest.mark.filterwarnings("ignore:\\s*Future Hydra versions:UserWarning")
@@ -21,8 +23,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
-def plugins_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the applications that Hydra's suites start."""
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hydra's suites expect the behaviour of Hydra 1.1, and start applications."""
+    monkeypatch.setattr(VersionBase.instance(), "version_base", Version("1.1"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "src/plugins")]))
 
 

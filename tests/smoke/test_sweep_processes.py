@@ -31,6 +31,8 @@ def start(tmp_path, environment, monkeypatch) -> Iterator[Callable[..., subproce
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.integration.small_train", "-m", *SMALL, *arguments],
             env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            # Tests that run side by side ignore SIGINT, and their children would inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
         processes.append(process)
         return process

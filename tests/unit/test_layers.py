@@ -9,7 +9,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src"
 
 LAYERS = (
-    {"config", "metrics", "statistics", "errors", "console"},
+    {"config", "metrics", "statistics", "errors", "console", "signals"},
     {"data", "model", "tracking"},
     {"training"},
     {"search"},

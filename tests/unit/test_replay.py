@@ -144,7 +144,7 @@ def test_flags_leave_the_overrides_side_by_side(flags: list[str]) -> None:
         words = replay_overrides({"seed": 2}, "mine", 3, typed)
         others = [word for word in words if word not in flags]
         assert others == ["seed=2", "study.name='mine replayed'", "study.trial=3",
-                          "study.run_id=null", "seed=5"]  # fmt: skip
+                          "study.run_id=null", "fit.keep_state=false", "seed=5"]  # fmt: skip
         assert flags in (words[: len(flags)], words[-len(flags) :])
 
 

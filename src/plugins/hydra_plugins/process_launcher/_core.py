@@ -66,6 +66,7 @@ class Processes:
         self._launcher = launcher
         self._folder = Path(str(launcher.config.hydra.sweep.dir))
         self._running: dict[int, _Running] = {}
+        self._stillborn: list[Exit] = []
 
     def has_room(self) -> bool:
         """Whether one more job may start now."""
@@ -89,15 +90,21 @@ class Processes:
                   _environment(launcher.gpus, slot)),
             name=f"job {number}",
         )  # fmt: skip
-        with _interrupts_held_back():
-            process.start()
-        self._running[number] = _Running(process, slot, folder)
+        try:
+            with _interrupts_held_back():
+                process.start()
+        except BrokenPipeError:  # it was killed before it had read what to do
+            log = folder / "output.log"
+            self._stillborn.append(Exit(number, None, -signal.SIGKILL, log))
+        else:
+            self._running[number] = _Running(process, slot, folder)
 
     def wait(self, timeout: float | None = None) -> list[Exit]:
         """The jobs that have ended, after one has or the timeout (seconds) is over."""
-        sentinels = [running.process.sentinel for running in self._running.values()]
-        multiprocessing.connection.wait(sentinels, timeout)
-        exits = []
+        exits, self._stillborn = self._stillborn, []
+        if not exits:
+            sentinels = [running.process.sentinel for running in self._running.values()]
+            multiprocessing.connection.wait(sentinels, timeout)
         for number, running in list(self._running.items()):
             if running.process.is_alive():
                 continue
@@ -114,7 +121,7 @@ class Processes:
             running.process.terminate()
         exits = []
         try:
-            while self._running:
+            while self._running or self._stillborn:
                 exits += self.wait()
         except KeyboardInterrupt:
             for running in self._running.values():
