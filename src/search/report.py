@@ -149,6 +149,7 @@ def _cells(trial: TrialRecord, varied: Sequence[str]) -> list[str]:
     configuration = ", ".join(
         f"{key.rpartition('.')[2]} {params[key]}" for key in varied if key in params
     )
+    configuration = configuration or trial.tags.get("configuration", "")
     reason = trial.tags.get("infeasible") or trial.tags.get("failure", "")
     if trial.state is State.FAILED and reason:
         configuration = f"{configuration}\n{reason.splitlines()[0]}".strip()

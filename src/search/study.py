@@ -242,7 +242,11 @@ class StudyBook:
 
     def _tags(self, job: Job) -> dict[str, str]:
         suggestion = job.suggestion
-        tags = {"trial": str(job.number), "sweep.replicate": str(job.replicate)}
+        tags = {
+            "trial": str(job.number),
+            "sweep.replicate": str(job.replicate),
+            "configuration": job.title[:5000],
+        }
         if self._is_adaptive:
             tags |= {
                 "sweep.suggestion": str(suggestion.index),

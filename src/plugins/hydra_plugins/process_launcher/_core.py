@@ -66,7 +66,6 @@ class Processes:
         self._launcher = launcher
         self._folder = Path(str(launcher.config.hydra.sweep.dir))
         self._running: dict[int, _Running] = {}
-        self._stillborn: list[Exit] = []
 
     def has_room(self) -> bool:
         """Whether one more job may start now."""
@@ -80,31 +79,27 @@ class Processes:
         folder = self._folder / str(number)
         folder.mkdir(parents=True, exist_ok=True)
         _result_file(folder).unlink(missing_ok=True)
+        # By a file: a child that is killed before it has emptied its pipe would block us for ever.
         payload = cloudpickle.dumps(
             (launcher.hydra_context, launcher.config, launcher.task_function, list(overrides),
              number, Singleton.get_state())
         )  # fmt: skip
+        _payload_file(folder).write_bytes(payload)
         process = _spawning.Process(
             target=_work,
-            args=(payload, folder, _cores(launcher.n_jobs, launcher.cores_per_job, slot),
+            args=(folder, _cores(launcher.n_jobs, launcher.cores_per_job, slot),
                   _environment(launcher.gpus, slot)),
             name=f"job {number}",
         )  # fmt: skip
-        try:
-            with _interrupts_held_back():
-                process.start()
-        except BrokenPipeError:  # it was killed before it had read what to do
-            log = folder / "output.log"
-            self._stillborn.append(Exit(number, None, -signal.SIGKILL, log))
-        else:
-            self._running[number] = _Running(process, slot, folder)
+        with _interrupts_held_back():
+            process.start()
+        self._running[number] = _Running(process, slot, folder)
 
     def wait(self, timeout: float | None = None) -> list[Exit]:
         """The jobs that have ended, after one has or the timeout (seconds) is over."""
-        exits, self._stillborn = self._stillborn, []
-        if not exits:
-            sentinels = [running.process.sentinel for running in self._running.values()]
-            multiprocessing.connection.wait(sentinels, timeout)
+        sentinels = [running.process.sentinel for running in self._running.values()]
+        multiprocessing.connection.wait(sentinels, timeout)
+        exits = []
         for number, running in list(self._running.items()):
             if running.process.is_alive():
                 continue
@@ -121,7 +116,7 @@ class Processes:
             running.process.terminate()
         exits = []
         try:
-            while self._running or self._stillborn:
+            while self._running:
                 exits += self.wait()
         except KeyboardInterrupt:
             for running in self._running.values():
@@ -159,7 +154,7 @@ def _lost(ended: Exit) -> JobReturn:
     return JobReturn(status=JobStatus.FAILED, _return_value=error)
 
 
-def _work(payload: bytes, folder: Path, cores: set[int], environment: Mapping[str, str]) -> None:
+def _work(folder: Path, cores: set[int], environment: Mapping[str, str]) -> None:
     """What runs in the job's process."""
     if cores:
         os.sched_setaffinity(0, cores)
@@ -169,6 +164,8 @@ def _work(payload: bytes, folder: Path, cores: set[int], environment: Mapping[st
         os.dup2(log.fileno(), 2)
     threading.Thread(target=_follow_parent, daemon=True).start()
     try:
+        payload = _payload_file(folder).read_bytes()
+        _payload_file(folder).unlink()
         context, config, task_function, overrides, number, singletons = cloudpickle.loads(payload)
         setup_globals()
         Singleton.set_state(singletons)
@@ -223,6 +220,10 @@ def _interrupts_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _payload_file(folder: Path) -> Path:
+    return folder / "job.pickle"
 
 
 def _result_file(folder: Path) -> Path:
