@@ -34,7 +34,6 @@ class ProcessWorkers:
 
     Attributes:
         num_jobs: Most at a time.
-        returns: Hydra's results so far.
     """
 
     def __init__(self, launcher: ProcessLauncher) -> None:
@@ -44,7 +43,12 @@ class ProcessWorkers:
         self._jobs: dict[int, Job] = {}
         self._is_interrupted = False
         self._is_stopping = False
-        self.returns: list[list[JobReturn]] = [[]]
+        self._results: dict[int, JobReturn] = {}
+
+    @property
+    def returns(self) -> list[list[JobReturn]]:
+        """Hydra's results so far, in the order of the jobs."""
+        return [[self._results[number] for number in sorted(self._results)]]
 
     def has_room(self) -> bool:
         """See `Workers`."""
@@ -118,7 +122,7 @@ class ProcessWorkers:
     def _read(self, one: Exit) -> tuple[Job, Ending]:
         job = self._jobs.pop(one.number)
         if one.job_return is not None:
-            self.returns[0].append(one.job_return)
+            self._results[one.number] = one.job_return
             return job, _ending(one.job_return, _tail(one.log))
         if self._is_stopping:
             return job, Ending(is_interrupted=True)
