@@ -26,6 +26,8 @@ SEARCHES = {
     "hyperband": ["hydra.sweeper.oracle=hyperband", "fit.epochs=3", *SPACE],
 }  # fmt: skip
 NUM_KILLS = int(os.environ.get("NUM_KILLS", "2"))
+# More trials for more kills, so that none of them finds the sweep at its end.
+REPLICATES = f"hydra.sweeper.replicates={1 + NUM_KILLS // 10}"
 
 
 def start(folder: Path, environment: dict[str, str], *arguments: str) -> subprocess.Popen:
@@ -74,7 +76,7 @@ def account(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[int, tuple]:
 def test_killed_sweep_ends_as_the_undisturbed_one(
     search: str, tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = SEARCHES[search]
+    arguments = [*SEARCHES[search], REPLICATES]
     run_to_the_end(tmp_path / "undisturbed", environment, *arguments)
     undisturbed = account(tmp_path / "undisturbed", monkeypatch)
     assert {state for _, state, *_ in undisturbed.values()} == {State.COMPLETE}
@@ -84,7 +86,8 @@ def test_killed_sweep_ends_as_the_undisturbed_one(
         process = start(tmp_path / "killed", environment, *arguments)
         children = psutil.Process(process.pid)
         time.sleep(moments.uniform(5, 35))
-        orphans = children.children(recursive=True) if process.poll() is None else []
+        assert process.poll() is None, "the sweep ended before the kill"
+        orphans = children.children(recursive=True)
         process.kill()
         process.wait()
         _, alive = psutil.wait_procs(orphans, timeout=30)

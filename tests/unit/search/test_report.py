@@ -1,0 +1,102 @@
+import csv
+import io
+import math
+
+import pytest
+from rich.console import Console
+
+from src.search import report
+from src.search.loop import Job, Outcome
+from src.search.oracles import Suggestion
+from src.tracking.state import State
+from src.tracking.study import TrialRecord
+
+
+def trial(number: int | None, state: State = State.COMPLETE, error: float = math.nan, **changes):
+    metrics = {} if math.isnan(error) else {
+        "best/val_mae": error, "best/val_mae_low": error - 1, "best/val_mae_high": error + 1,
+        "best/gap": 0.5, "best/epoch": 3.0,
+    }  # fmt: skip
+    record = {"run_id": f"run{number}", "name": "", "configuration_hash": "", "data_digest": "",
+              "tags": {}, "params": {}, "seconds": 60.0, "process": None}  # fmt: skip
+    return TrialRecord(number=number, state=state, metrics=metrics, **(record | changes))
+
+
+def shown(trials: list[TrialRecord]) -> str:
+    console = Console(width=120, file=io.StringIO())
+    console.print(report.table("small", trials))
+    return console.file.getvalue()
+
+
+def test_complete_trials_come_first_the_best_first() -> None:
+    trials = [
+        trial(1, error=9), trial(2, State.PRUNED, error=5), trial(3, error=7),
+        trial(4, State.FAILED), trial(None, State.WAITING),
+    ]  # fmt: skip
+    assert [t.number for t in report.ranked(trials)] == [3, 1, None, 2, 4]
+
+
+def test_a_table_shows_what_differs_and_why_a_trial_failed() -> None:
+    trials = [
+        trial(1, error=9, params={"seed": "0", "model.dropout_rate": "0.0"}),
+        trial(2, error=8, params={"seed": "0", "model.dropout_rate": "0.2"}),
+        trial(3, State.FAILED, tags={"failure": "no [bold] memory\nlong story"}),
+        trial(4, State.FAILED, tags={"infeasible": "too wide"}),
+    ]
+    text = shown(trials)
+    assert "dropout_rate 0.2" in text
+    assert "seed" not in text
+    assert "8.00 [7.00, 9.00]" in text
+    assert "no [bold] memory" in text
+    assert "long story" not in text
+    assert "infeasible" in text
+
+
+def test_a_long_table_is_cut_on_the_screen_and_whole_in_the_file() -> None:
+    trials = [trial(number, error=5 + number) for number in range(1, 101)]
+    assert "and 60 more" in shown(trials)
+    rows = list(csv.DictReader(io.StringIO(report.as_csv(trials))))
+    assert [int(row["trial"]) for row in rows] == list(range(1, 101))
+    assert rows[0]["best/val_mae"] == "6"
+
+
+@pytest.mark.parametrize("num_trials", [0, 1])
+def test_a_study_without_results_has_a_table_and_a_headline(num_trials: int) -> None:
+    trials = [trial(1, State.FAILED)] * num_trials
+    shown(trials)
+    report.as_csv(trials)
+    assert "Best" not in report.headline(trials)
+
+
+def test_the_headline_counts_states_and_names_the_best_complete_trial() -> None:
+    trials = [
+        trial(1, error=9), trial(2, State.PRUNED, error=5), trial(3, error=7),
+        trial(4, State.FAILED), trial(5, State.FAILED, tags={"infeasible": "too wide"}),
+    ]  # fmt: skip
+    assert report.headline(trials) == (
+        "5 trials: 2 complete, 1 pruned, 1 failed, 1 infeasible. Best: trial 3, validation MAE "
+        "7.00 years (median of complete trials 8.00)."
+    )
+
+
+def test_lines_name_the_incumbent_and_the_time_left(
+    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(report.time, "monotonic", lambda: now)
+
+    def job(number: int, outcome: Outcome) -> Job:
+        suggestion = Suggestion(number, {})
+        return Job(number, suggestion, 0, (), epochs=10, title=f"t{number}", outcome=outcome)
+
+    progress = report.Progress(num_trials=5, num_epochs=50)
+    progress.known([job(1, Outcome(State.COMPLETE, 9.0))])
+    now = 600.0
+    progress.ended(job(2, Outcome(State.COMPLETE, 8.0)))
+    progress.ended(job(3, Outcome(State.PRUNED, 5.0)))
+    progress.ended(job(4, Outcome(State.FAILED, failure="no memory\nlong story")))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "trial 2 (2 of 5)  t2  val MAE 8.00  best so far  ETA 30 min"
+    assert lines[1] == "trial 3 (3 of 5)  t3  val MAE 5.00  PRUNED  best: trial 2, 8.00  ETA 10 min"
+    assert lines[2].startswith("trial 4 (4 of 5)  t4  FAILED  no memory  best: trial 2, 8.00")
+    assert len(lines) == 3
