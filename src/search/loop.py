@@ -140,6 +140,7 @@ class Loop:
         workers: Run.
         rules: See `Rules`.
         on_end: Called with each job that has ended for good.
+        on_start: Called with each job that starts, again for another try.
         jobs: All jobs so far, by number within the launch.
         stopped: Why the sweep ended early, or empty.
     """
@@ -149,6 +150,7 @@ class Loop:
     workers: Workers
     rules: Rules
     on_end: Callable[[Job], None]
+    on_start: Callable[[Job], None] = lambda job: None
     jobs: list[Job] = field(default_factory=list)
     stopped: str = ""
     _waiting: list[Job] = field(default_factory=list)
@@ -210,6 +212,7 @@ class Loop:
             job.num_tries += 1
             self._running.append(job)
             self.workers.start(job, self.book.start(job))
+            self.on_start(job)
 
     def _next(self) -> Job | None:
         if self._alone in self._running:

@@ -22,32 +22,40 @@ _MOST_ROWS = 40  # of a table on the screen; the CSV has them all
 class Progress:
     """Says how far a sweep is, how good it has become, and when it will be over."""
 
-    def __init__(self, num_trials: int, num_epochs: int) -> None:
-        """Start the clock.
+    def __init__(self, num_trials: int, num_epochs: int, num_jobs: int) -> None:
+        """Begin with nothing known.
 
         Args:
             num_trials: In all, known ones included; an estimate where trials depend on others.
             num_epochs: The same in epochs; 0 where nothing is known of epochs.
+            num_jobs: Trials at a time.
         """
         self._num_trials = num_trials
-        self._num_epochs = num_epochs
-        self._epochs_before = 0
-        self._epochs_now = 0
+        self._epochs_left = num_epochs
+        self._num_jobs = num_jobs
         self._num_ended = 0
-        self._started = time.monotonic()
+        self._epochs_ended = 0
+        self._seconds_ended = 0.0
+        self._started: dict[int, float] = {}
         self._best: Job | None = None
 
     def known(self, jobs: Sequence[Job]) -> None:
         """Count trials that were run before."""
         for job in jobs:
-            self._epochs_before += job.epochs
+            self._epochs_left -= job.epochs
             self._num_ended += 1
             self._is_better(job)
+
+    def started(self, job: Job) -> None:
+        """Note when a trial starts."""
+        self._started[job.number] = time.monotonic()
 
     def ended(self, job: Job) -> None:
         """Print a trial's line."""
         self._num_ended += 1
-        self._epochs_now += job.epochs
+        self._epochs_left -= job.epochs
+        self._epochs_ended += job.epochs
+        self._seconds_ended += time.monotonic() - self._started.pop(job.number)
         outcome = job.outcome
         if outcome is None:
             return
@@ -68,11 +76,13 @@ class Progress:
         stderr.print("  ".join(word for word in words if word), markup=False)
 
     def _seconds_left(self) -> float:
-        elapsed = time.monotonic() - self._started
-        if self._num_epochs and self._epochs_now:
-            left = self._num_epochs - self._epochs_before - self._epochs_now
-            return elapsed / self._epochs_now * left
-        return 0
+        """By what an epoch has taken so far, less what the running trials have done already."""
+        if not self._epochs_ended:
+            return 0
+        work = self._epochs_left * self._seconds_ended / self._epochs_ended
+        now = time.monotonic()
+        work -= sum(now - started for started in self._started.values())
+        return work / self._num_jobs
 
     def _is_better(self, job: Job) -> bool:
         outcome = job.outcome

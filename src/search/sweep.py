@@ -34,9 +34,9 @@ def run_study(order: Order, workers: StudyWorkers) -> None:
         status, state = "FAILED", State.FAILED
         try:
             loop, _ = open_loop(order, store, workers)
-            progress = report.Progress(*_size(loop, order))
+            progress = report.Progress(*_size(loop, order), workers.num_jobs)
             progress.known([job for job in loop.jobs if job.outcome])
-            loop.on_end = progress.ended
+            loop.on_start, loop.on_end = progress.started, progress.ended
             _greet(order, loop)
             planned = plan.recall(
                 order.study, order.definition, _num_missing(loop, order), workers.num_jobs

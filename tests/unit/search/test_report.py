@@ -89,14 +89,23 @@ def test_lines_name_the_incumbent_and_the_time_left(
         suggestion = Suggestion(number, {})
         return Job(number, suggestion, 0, (), epochs=10, title=f"t{number}", outcome=outcome)
 
-    progress = report.Progress(num_trials=5, num_epochs=50)
+    progress = report.Progress(num_trials=6, num_epochs=60, num_jobs=2)
     progress.known([job(1, Outcome(State.COMPLETE, 9.0))])
+    trials = [
+        job(2, Outcome(State.COMPLETE, 8.0)), job(3, Outcome(State.PRUNED, 5.0)),
+        job(4, Outcome(State.FAILED, failure="no memory\nlong story")),
+    ]  # fmt: skip
+    progress.started(trials[0])
+    progress.started(trials[1])
     now = 600.0
-    progress.ended(job(2, Outcome(State.COMPLETE, 8.0)))
-    progress.ended(job(3, Outcome(State.PRUNED, 5.0)))
-    progress.ended(job(4, Outcome(State.FAILED, failure="no memory\nlong story")))
+    progress.ended(trials[0])  # trial 3 has run as long and is not counted as work to do
+    progress.started(trials[2])
+    progress.ended(trials[1])
+    now = 1200.0
+    progress.ended(trials[2])
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "trial 2 (2 of 5)  t2  val MAE 8.00  best so far  ETA 30 min"
-    assert lines[1] == "trial 3 (3 of 5)  t3  val MAE 5.00  PRUNED  best: trial 2, 8.00  ETA 10 min"
-    assert lines[2].startswith("trial 4 (4 of 5)  t4  FAILED  no memory  best: trial 2, 8.00")
+    assert lines[0] == "trial 2 (2 of 6)  t2  val MAE 8.00  best so far  ETA 15 min"
+    assert lines[1] == "trial 3 (3 of 6)  t3  val MAE 5.00  PRUNED  best: trial 2, 8.00  ETA 15 min"
+    assert lines[2].startswith("trial 4 (4 of 6)  t4  FAILED  no memory  best: trial 2, 8.00")
+    assert lines[2].endswith("ETA 10 min")
     assert len(lines) == 3
