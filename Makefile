@@ -12,7 +12,7 @@ LAUNCHER ?= processes
 JOBS ?= 2
 # Name of a study; a sweep file has its own.
 STUDY ?=
-TRIAL ?= 3
+TRIAL ?=
 
 study = $(if $(STUDY),"study.name=$(STUDY)")
 launcher = hydra/launcher=$(LAUNCHER) $(if $(filter-out basic,$(LAUNCHER)),hydra.launcher.n_jobs=$(JOBS))
@@ -21,7 +21,7 @@ faces = data=$(DATA) $(if $(ROOT),data.root=$(ROOT))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan trial trials replay test fast-test lint ui lock clean
+.PHONY: help setup sweep plan trial trials replay bench test fast-test lint ui lock clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,13 +41,16 @@ plan: setup  ## Say what a study would cost: trials, time, disk (SWEEP=hyperband
 	python -m src.train -m +sweep=$(SWEEP) $(launcher) $(faces) $(study) hydra.sweeper.mode=plan
 
 trial: setup  ## Train one trial of the seed study (TRIAL=3)
-	python -m src.train +trial=$(TRIAL) $(faces) study=seed $(study)
+	python -m src.train +trial=$(or $(TRIAL),3) $(faces) study=seed $(study)
 
 trials: setup  ## List a study's trials (STUDY=small), or all studies
 	python -m src.trials $(if $(STUDY),"$(STUDY)")
 
 replay: setup  ## Run a trial of any study again (STUDY=small TRIAL=3)
 	python -m src.replay "$(STUDY)" $(TRIAL)
+
+bench: setup  ## Hold pruners against a full grid, on its recorded learning curves
+	python -m tests.benchmarks.asha_against_grid
 
 test: setup lint  ## Check style and types, and run all tests
 	pytest --numprocesses 2 --dist worksteal --cov=src --cov-report=term:skip-covered

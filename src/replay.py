@@ -156,7 +156,7 @@ def _arguments(trial: "TrialRecord", study: str, number: int, typed: Sequence[st
         raise UsageError(
             f'Trial {number} of study "{study}" has no recorded configuration: it is '
             f"{trial.state} and never began to train. Received: TRIAL={number}. "
-            f"Fix: another trial; `make trials STUDY={study}` lists them"
+            f'Fix: another trial; `make trials STUDY="{study}"` lists them'
         )
     overrides = replay_overrides(recorded, study, number, typed)
     missing = not_recorded(recorded, typed)

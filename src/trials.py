@@ -50,7 +50,7 @@ def _show_trials(experiment: str, study: str) -> None:
     from src.tracking.archive import find_study
 
     trials = find_study(experiment, study).trials()
-    _print(report.table(f'Study "{study}"', trials))
+    show(report.table(f'Study "{study}"', trials))
     print(f"\n{report.headline(trials)}")
 
 
@@ -67,13 +67,9 @@ def _show_studies(experiment: str) -> None:
         error = f"{study.best_val_mae:.2f}" if math.isfinite(study.best_val_mae) else ""
         grid.add_row(escape(study.name), str(study.num_trials), error, str(study.state))
     if found:
-        _print(grid)
+        show(grid)
     else:
         print(f'The experiment "{experiment}" has no study yet; `make sweep` runs one.')
-
-
-def _print(grid: Table) -> None:
-    show(grid)
 
 
 if __name__ == "__main__":

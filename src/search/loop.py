@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from src.search.oracles import Search, Suggestion
 
 
+class ChangedSearchError(Exception):
+    """An oracle suggests something else than before, or a trial is gone; holds the suggestion."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a trial came to.
@@ -165,7 +169,7 @@ class Loop:
         """Ask and tell again, in the order of former launches: ("asked" | "told", index).
 
         Raises:
-            LookupError: If the oracle suggests something else now, or a trial is gone.
+            ChangedSearchError: If the oracle suggests something else now, or a trial is gone.
         """
         told = {index for what, index in events if what == "told"}
         for what, index in events:
@@ -174,7 +178,7 @@ class Loop:
                 continue
             suggestion = self.search.ask()
             if suggestion is None or suggestion.index != index:
-                raise LookupError(index)
+                raise ChangedSearchError(index)
             # What the oracle has taken for a failure stays one: it went on from there.
             self._enter(suggestion, retries_failed=index not in told)
 
@@ -284,7 +288,7 @@ class Loop:
     def _tell(self, index: int) -> None:
         self._untold.discard(index)
         if any(job.outcome is None for job in self._by_suggestion[index]):
-            raise LookupError(index)
+            raise ChangedSearchError(index)
         errors = [job.outcome.val_mae for job in self._by_suggestion[index] if job.outcome]
         finite = [error for error in errors if math.isfinite(error)]
         self.search.tell(index, sum(finite) / len(finite) if finite else None)

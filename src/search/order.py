@@ -7,10 +7,12 @@ from typing import Any
 
 from src.config import Config
 from src.errors import UsageError
-from src.search.loop import Loop, Rules, Workers
+from src.search.loop import ChangedSearchError, Loop, Rules, Workers
 from src.search.oracles import Search, Suggestion
 from src.search.study import Compose, StudyBook
 from src.tracking.study import StudyStore
+
+_ORACLE = "hydra.sweeper.oracle"
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Order:
         make_stand_in: One that costs as much, but may suggest other values: for counting.
         compose: From overrides to a checked configuration.
         overrides: All overrides of a trial, from its swept values.
-        first: Overrides of some trial.
+        max_epochs: That a trial may spend, where epochs are not swept.
         rules: Replicates and failures.
     """
 
@@ -43,7 +45,7 @@ class Order:
     make_stand_in: Callable[[], Search]
     compose: Compose
     overrides: Callable[[Mapping[str, str]], list[str]]
-    first: list[str]
+    max_epochs: int
     rules: Rules
 
 
@@ -55,7 +57,6 @@ def open_loop(
     if order.oracle == "grid":  # a mistake in a list is told before anything is written
         for suggestion in iter(order.make_search().ask, None):
             order.compose(order.overrides(suggestion.values))
-    store.wait_for_running()
     book = StudyBook(
         store,
         order.compose,
@@ -80,13 +81,17 @@ def open_loop(
             search.remember(index, values)
         try:
             loop.restore(book.events())
-        except LookupError as error:
+        except ChangedSearchError as error:
             raise UsageError(
                 f'Study "{order.study}" cannot go on: its suggestion {error} is not the recorded '
                 "one any more, or its run is gone. Received: study.name="
                 f"{order.study}. Fix: study.name=<a new name>"
             ) from error
     loop.prepare()
+    running = book.running_elsewhere()
+    if running and not is_read_only:
+        store.wait_for(running)
+        return open_loop(order, store, workers)
     return loop, book
 
 
@@ -108,12 +113,13 @@ def _refuse_other_search(
     if "sweep.definition" not in tags:
         return
     before, now = json.loads(tags["sweep.definition"]), json.loads(json.dumps(definition))
-    for key in sorted(before.keys() | now.keys(), key=lambda key: (key != "oracle", key)):
+    for key in sorted(before.keys() | now.keys(), key=lambda key: (key != _ORACLE, key)):
         old, new = before.get(key), now.get(key)
-        if old == new or (key == "max_trials" and old and new and old < new):
+        is_longer = key == "hydra.sweeper.max_trials" and old and new and old < new
+        if old == new or is_longer:
             continue
         raise UsageError(
-            f'Study "{study}" cannot go on: what its {before["oracle"]} search suggests next '
+            f'Study "{study}" cannot go on: what its {before[_ORACLE]} search suggests next '
             f"follows from how it began, with {key}={old}. Received: {key}={new}. "
             f"Fix: study.name=<a new name>, or {key} as before"
         )

@@ -102,7 +102,7 @@ def plan_study(order: Order, workers: TimingWorkers) -> None:
         stderr.print(f"Timing shape {number} of {len(shapes)}; that takes about a minute.")
         timings[key] = workers.time(trial.overrides)
     total = cost(missing, timings, workers.num_jobs, num_waiting)
-    remember(order.study, order.definition, total, workers.num_jobs)
+    remember(order, total, workers.num_jobs)
     if missing:
         show(table(missing, timings))
     may_end_early = any(
@@ -217,25 +217,28 @@ def sentence(total: Cost, num_known: int, is_upper_bound: bool) -> str:
     )
 
 
-def remember(study: str, definition: Mapping[str, Any], total: Cost, num_jobs: int) -> None:
+def remember(order: Order, total: Cost, num_jobs: int) -> None:
     """Keep a plan, for the run to be held against."""
     _PLANS.mkdir(parents=True, exist_ok=True)
-    made_for = {"definition": json.dumps(definition, sort_keys=True), "num_jobs": num_jobs}
-    plan = {**made_for, **asdict(total)}
-    (_PLANS / f"{study}.json").write_text(json.dumps(plan, indent=2))
+    plan = {**_made_for(order, total.num_trials, num_jobs), **asdict(total)}
+    (_PLANS / f"{order.study}.json").write_text(json.dumps(plan, indent=2))
 
 
-def recall(
-    study: str, definition: Mapping[str, Any], num_trials: int, num_jobs: int
-) -> float | None:
+def recall(order: Order, num_trials: int, num_jobs: int) -> float | None:
     """Seconds that were planned for just these trials, so many at a time, or None."""
     try:
-        plan = json.loads((_PLANS / f"{study}.json").read_text())
+        plan = json.loads((_PLANS / f"{order.study}.json").read_text())
     except (OSError, ValueError):
         return None
-    made_for = {"definition": json.dumps(definition, sort_keys=True), "num_trials": num_trials,
-                "num_jobs": num_jobs}  # fmt: skip
+    made_for = _made_for(order, num_trials, num_jobs)
     return float(plan["seconds"]) if made_for.items() <= plan.items() else None
+
+
+def _made_for(order: Order, num_trials: int, num_jobs: int) -> dict[str, Any]:
+    pruner = asdict(order.base.pruner) if order.base is not None else None
+    definition = {**order.definition, "pruner": pruner}
+    return {"definition": json.dumps(definition, sort_keys=True), "num_trials": num_trials,
+            "num_jobs": num_jobs}  # fmt: skip
 
 
 def _num_models(trials: Sequence[PlannedTrial]) -> int:

@@ -28,7 +28,7 @@ class Progress:
         Args:
             num_trials: In all, known ones included; an estimate where trials depend on others.
             num_epochs: The same in epochs; 0 where nothing is known of epochs.
-            num_jobs: Trials at a time.
+            num_jobs: Trials at a time; 0 if that is not known, and then there is no ETA.
         """
         self._num_trials = num_trials
         self._epochs_left = num_epochs
@@ -77,7 +77,7 @@ class Progress:
 
     def _seconds_left(self) -> float:
         """By what an epoch has taken so far, less what the running trials have done already."""
-        if not self._epochs_ended:
+        if not self._epochs_ended or not self._num_jobs:
             return 0
         work = self._epochs_left * self._seconds_ended / self._epochs_ended
         now = time.monotonic()

@@ -61,7 +61,8 @@ class StudyBook:
         self._overrides = overrides
         self.skips_invalid = skips_invalid
         self._digests: dict[str, str] = {}
-        trials = store.trials()
+        trials = [trial for trial in store.trials() if not trial.runs_on_another_host]
+        self._suggested = [trial for trial in trials if "sweep.asked" in trial.tags]
         self._records = {_key(trial): trial for trial in _best_last(trials)}
         self._numbers = {trial.number for trial in trials if trial.number is not None}
         self._entered: dict[tuple[str, str], Job] = {}
@@ -71,8 +72,7 @@ class StudyBook:
         self._released: set[Path | None] = set()
         self._asked = {
             int(trial.tags["sweep.suggestion"]): int(trial.tags["sweep.asked"])
-            for trial in trials
-            if "sweep.asked" in trial.tags
+            for trial in self._suggested
         }
         told = [int(trial.tags["sweep.told"]) for trial in trials if "sweep.told" in trial.tags]
         self._next_event = max([*self._asked.values(), *told], default=-1) + 1
@@ -81,10 +81,9 @@ class StudyBook:
         """What former launches asked and told, in order, for `Loop.restore`."""
         last_asked = max(self._asked.values(), default=-1)
         places = set()
-        for trial in self._records.values():
-            index = int(trial.tags.get("sweep.suggestion", -1))
-            if "sweep.asked" in trial.tags:
-                places.add((int(trial.tags["sweep.asked"]), "asked", index))
+        for trial in self._suggested:
+            index = int(trial.tags["sweep.suggestion"])
+            places.add((int(trial.tags["sweep.asked"]), "asked", index))
             told = int(trial.tags.get("sweep.told", -1))
             # A failure that nothing has been asked after can still be mended.
             if told > -1 and (told < last_asked or not outcome_of(trial).has_failed):
@@ -99,9 +98,16 @@ class StudyBook:
         """The values of each former suggestion by its index."""
         return {
             int(trial.tags["sweep.suggestion"]): json.loads(trial.tags["sweep.values"])
-            for trial in self._records.values()
-            if "sweep.suggestion" in trial.tags
+            for trial in self._suggested
         }
+
+    def running_elsewhere(self) -> list[str]:
+        """Runs of entered trials that another process of this host is still at."""
+        return [
+            self._records[key].run_id
+            for key in self._entered
+            if key in self._records and self._records[key].process is not None
+        ]
 
     def enter(self, suggestion: Suggestion, replicate: int, promoted: Job | None) -> Job:
         """See `Book`. A configuration that was entered before becomes a replicate.
@@ -298,9 +304,17 @@ def _key(trial: TrialRecord) -> tuple[str, str]:
 
 
 def _best_last(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Where one configuration has several runs, the one to keep comes last."""
+    """Where one configuration has several runs, the one to keep comes last.
+
+    What a search was told stays what it was told.
+    """
     rank = {State.COMPLETE: 3, State.PRUNED: 2, State.WAITING: 1, State.RUNNING: 1}
-    return sorted(trials, key=lambda trial: (rank.get(trial.state, 0), trial.number is not None))
+    return sorted(
+        trials,
+        key=lambda trial: (
+            "sweep.told" in trial.tags, rank.get(trial.state, 0), trial.number is not None
+        ),
+    )  # fmt: skip
 
 
 def _title(suggestion: Suggestion, config: Config, replicate: int) -> str:

@@ -34,13 +34,13 @@ def run_study(order: Order, workers: StudyWorkers) -> None:
         status, state = "FAILED", State.FAILED
         try:
             loop, _ = open_loop(order, store, workers)
-            progress = report.Progress(*_size(loop, order), workers.num_jobs)
+            num_trials, num_epochs = _size(loop, order)
+            progress = report.Progress(num_trials, num_epochs, workers.num_jobs)
             progress.known([job for job in loop.jobs if job.outcome])
             loop.on_start, loop.on_end = progress.started, progress.ended
             _greet(order, loop)
-            planned = plan.recall(
-                order.study, order.definition, _num_missing(loop, order), workers.num_jobs
-            )
+            num_missing = num_trials - sum(job.outcome is not None for job in loop.jobs)
+            planned = plan.recall(order, num_missing, workers.num_jobs)
             started = time.monotonic()
             try:
                 with workers.signals():
@@ -63,16 +63,10 @@ def _size(loop: Loop, order: Order) -> tuple[int, int]:
     """Trials and epochs in all, as far as can be known."""
     if not loop.search.is_adaptive:
         return len(loop.jobs), sum(job.epochs for job in loop.jobs)
-    max_epochs = order.compose(order.first).fit.epochs
     suggestions = [suggestion for suggestion, _ in simulate(order)]
-    epochs = [plan.epochs_to_train(each, suggestions, max_epochs) for each in suggestions]
+    epochs = [plan.epochs_to_train(each, suggestions, order.max_epochs) for each in suggestions]
     num_replicates = order.rules.num_replicates
     return len(suggestions) * num_replicates, sum(epochs) * num_replicates
-
-
-def _num_missing(loop: Loop, order: Order) -> int:
-    known = sum(job.outcome is not None for job in loop.jobs)
-    return _size(loop, order)[0] - known
 
 
 def _hold_against_plan(store: StudyStore, planned: float, actual: float) -> None:
@@ -114,18 +108,14 @@ def _tell(store: StudyStore, order: Order, loop: Loop) -> None:
 
 def _explain_failures(loop: Loop) -> None:
     failed = [job for job in loop.jobs if job.outcome and job.outcome.has_failed]
-    kept = [job for job in failed if not job.num_tries]
-    if kept:
-        numbers = ", ".join(str(job.number) for job in kept)
-        print(f"Failed before, and left so because the search went on from it: {numbers}.")
-    failed = [job for job in failed if job.num_tries]
     if not failed:
         return
     ended = f"The sweep ended early: {loop.stopped}. " if loop.stopped else ""
     numbers = ", ".join(str(job.number) for job in failed)
+    kept = ", and leaves what its search has gone on from" if loop.search.is_adaptive else ""
     reason = failed[0].outcome.failure if failed[0].outcome else ""
     raise EnvironmentFaultError(
         f"{ended}{len(failed)} of {len(loop.jobs)} trials failed: {numbers}. "
         f"Received: {reason}. Fix: the cause (traceback.txt of the run in MLflow), then the same "
-        "command again; it runs only what is missing"
+        f"command again; it runs only what is missing{kept}"
     )

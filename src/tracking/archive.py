@@ -124,7 +124,6 @@ def run_of_this_process(experiment: str) -> str | None:
     return str(trials[0].info.run_id) if trials else None
 
 
-@patient
 def _summary(name: str, runs: Sequence[MlflowRun]) -> StudySummary:
     parents = [run for run in runs if _is_parent(run)]
     trials = [run for run in runs if not _is_parent(run)]

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
@@ -14,7 +15,10 @@ CHECKPOINTS = Path("mlruns/checkpoints")
 def checkpoint_folder(config: Config, data_digest: str) -> Path:
     """The folder of a trial's state; the same for all its fidelities."""
     whole = replace(config, fit=replace(config.fit, fidelity=None))
-    return CHECKPOINTS / config.study.name / f"{configuration_hash(whole)}-{data_digest}"
+    experiment = quote(config.tracking.experiment, safe=" ")
+    return (
+        CHECKPOINTS / experiment / config.study.name / f"{configuration_hash(whole)}-{data_digest}"
+    )
 
 
 def forget(folder: Path) -> None:

@@ -223,7 +223,7 @@ def _open(
 ) -> Run:
     all_tags = {**tags, **process_tags(), "state": State.RUNNING}
     before = _find(resume_id)
-    if before is None or not _goes_on(before, tags):
+    if before is None or not _goes_on(before, experiment_id, tags):
         active = mlflow.start_run(
             experiment_id=experiment_id,
             run_name=name,
@@ -260,11 +260,12 @@ def _find(run_id: str | None) -> MlflowRun | None:
         return None
 
 
-def _goes_on(run: MlflowRun, tags: Mapping[str, str]) -> bool:
+def _goes_on(run: MlflowRun, experiment_id: str, tags: Mapping[str, str]) -> bool:
     """Whether a run can take in this trial. The same at another fidelity is another trial."""
     key = "configuration_hash"
     return bool(
         run.info.lifecycle_stage == "active"
+        and run.info.experiment_id == experiment_id
         and run.info.status != RunStatus.to_string(RunStatus.FINISHED)
         and run.data.tags.get(key, tags.get(key)) == tags.get(key)
     )

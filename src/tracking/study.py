@@ -1,5 +1,6 @@
 """A study in the store: one parent run, and a child run for each of its trials."""
 
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -58,6 +59,12 @@ class TrialRecord:
     seconds: float | None
     process: int | None
 
+    @property
+    def runs_on_another_host(self) -> bool:
+        """Whether it may still run where this process cannot look."""
+        host = self.tags.get("process.host", socket.gethostname())
+        return self.state is State.RUNNING and host != socket.gethostname()
+
 
 class StudyStore:
     """Reads and writes one study's parent and children; every call waits for a busy store.
@@ -112,12 +119,13 @@ class StudyStore:
         """One trial as it is now."""
         return _record(self._client.get_run(run_id))
 
-    @patient
     def create_trial(self, name: str, tags: Mapping[str, str]) -> str:
         """A child run that waits for its process; its id."""
         all_tags = {"study": self.name, _PARENT: self.parent_id, "state": State.WAITING, **tags}
-        run = self._client.create_run(self.experiment_id, run_name=name, tags=all_tags)
-        self._client.update_run(run.info.run_id, status="SCHEDULED")
+        run = patient(self._client.create_run)(
+            self.experiment_id, run_name=name, tags=all_tags
+        )  # fmt: skip
+        patient(self._client.update_run)(run.info.run_id, status="SCHEDULED")
         return str(run.info.run_id)
 
     def adopt(self, run_id: str, tags: Mapping[str, str]) -> None:
@@ -150,20 +158,19 @@ class StudyStore:
         for file, text in texts.items():
             self._client.log_text(self.parent_id, text, file)
 
-    def wait_for_running(self) -> None:
-        """Wait until no process of this host runs a trial of the study.
+    def wait_for(self, run_ids: Sequence[str]) -> None:
+        """Wait until the processes of these trials are gone.
 
         An orphan of a killed launch saves and stops within a step; somebody's single trial runs
         to its end.
         """
-        told: set[str] = set()
-        while running := [trial for trial in self.trials() if trial.process is not None]:
-            for trial in running:
-                if trial.run_id not in told:
-                    text = f"Process {trial.process} still runs {trial.name}; waiting for it."
-                    stderr.print(text, markup=False)
-            told |= {trial.run_id for trial in running}
-            time.sleep(1)
+        for run_id in run_ids:
+            trial = self.trial(run_id)
+            if trial.process is not None:
+                text = f"Process {trial.process} still runs {trial.name}; waiting for it."
+                stderr.print(text, markup=False)
+            while self.trial(run_id).process is not None:
+                time.sleep(1)
         self.mend()
 
     def mend(self) -> None:

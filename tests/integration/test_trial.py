@@ -236,7 +236,7 @@ def test_damaged_checkpoint_is_said_and_the_trial_starts_anew(
 ) -> None:
     undisturbed = run("study.name=undisturbed")
     run_until_epoch(1)
-    (last,) = Path("mlruns/checkpoints/adhoc").rglob("last.npz")
+    (last,) = Path("mlruns/checkpoints/face-age/adhoc").rglob("last.npz")
     last.write_bytes(damage)
     assert same_numbers(run(), undisturbed)
     assert "starts anew" in capsys.readouterr().err

@@ -77,6 +77,29 @@ def test_condition_on_a_key_that_is_fixed_holds_or_does_not() -> None:
     assert dropped.overrides({}) == ["optimizer=adam"]
 
 
+def test_typed_list_narrows_the_conditions_of_a_sweep_file() -> None:
+    params = {"rate": "choice(0,1,2)", "place": "tag('rate=1,2',choice(x,y))",
+              "side": "tag('place=x',choice(l,r))"}  # fmt: skip
+    narrowed = typed("rate=0,1", **params)
+    assert [h.condition for h in narrowed.space] == [
+        None, Condition("rate", ("1",)), Condition("place", ("x",)),
+    ]  # fmt: skip
+    assert [h.key for h in typed("rate=0", **params).space] == []
+    assert [h.key for h in typed("place=x", **params).space] == ["rate", "side"]
+    assert [h.key for h in typed("place=y", **params).space] == ["rate"]
+    with pytest.raises(UsageError, match="Fix: one of 0, 1"):
+        typed("rate=0,1", "place=tag('rate=2',choice(x,y))")
+
+
+def test_null_in_a_yaml_list_is_null() -> None:
+    assert typed(model__weights=[None, "imagenet"]).space[0].domain == (
+        Choices(("null", "imagenet"))
+    )
+    assert typed(model__weights=[None]).overrides({}) == ["model.weights=null"]
+    widths = typed(model__hidden_units=[[], [48, 16]]).space[0].domain
+    assert widths == Choices(("[]", "[48,16]"))
+
+
 def test_numbers_of_trials_are_quoted_for_hydra() -> None:
     command = typed("trial='1','3'")
     assert command.overrides({"trial": "'3'"}) == ["trial='3'"]

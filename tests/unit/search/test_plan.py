@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import pytest
 
@@ -65,10 +66,14 @@ def test_plan_is_held_against_the_run_it_was_made_for_and_no_other(
     compose_config, in_tmp_path
 ) -> None:
     total = plan.cost(trials(compose_config, 5), timed(trials(compose_config, 5)), 1, 0)
-    assert plan.recall("s", {"rate": "a"}, 5, 2) is None
-    plan.remember("s", {"rate": "a"}, total, 2)
-    assert plan.recall("s", {"rate": "a"}, 5, 2) == total.seconds
-    assert plan.recall("s", {"rate": "a"}, 5, 1) is None
-    assert plan.recall("s", {"rate": "b"}, 5, 2) is None
-    assert plan.recall("s", {"rate": "a"}, 4, 2) is None
+    order = SimpleNamespace(study="s", definition={"rate": "a"}, base=compose_config())
+    pruned = SimpleNamespace(**vars(order) | {"base": compose_config("pruner=asha")})
+    other = SimpleNamespace(**vars(order) | {"definition": {"rate": "b"}})
+    assert plan.recall(order, 5, 2) is None
+    plan.remember(order, total, 2)
+    assert plan.recall(order, 5, 2) == total.seconds
+    assert plan.recall(order, 5, 1) is None
+    assert plan.recall(other, 5, 2) is None
+    assert plan.recall(pruned, 5, 2) is None
+    assert plan.recall(order, 4, 2) is None
     assert dataclasses.asdict(total)["num_trials"] == 5

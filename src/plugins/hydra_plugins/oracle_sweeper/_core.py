@@ -136,7 +136,7 @@ def sweep(sweeper: "OracleSweeper", arguments: Sequence[str]) -> Any:
         make_stand_in=lambda: _search(settings, command.space, base, is_stand_in=True),
         compose=lambda overrides: checked(tuple(overrides)),
         overrides=command.overrides,
-        first=command.first(),
+        max_epochs=int(base.fit.epochs),
         rules=_rules(settings),
     )
     if settings["mode"] == "plan":
@@ -177,7 +177,7 @@ def _definition(settings: Mapping[str, Any], space: Space, base: Config | None) 
     """What shapes the sequence of suggestions."""
     around = {"_target_", "params", "on_failure", "max_failures_in_a_row", "max_batch_size",
               "mode"}  # fmt: skip
-    shape = {key: value for key, value in settings.items() if key not in around}
+    shape = {f"hydra.sweeper.{key}": value for key, value in settings.items() if key not in around}
     shape |= {hyperparameter.key: _short(hyperparameter) for hyperparameter in space}
     if base is not None:
         swept = {hyperparameter.key.lstrip("+") for hyperparameter in space}
@@ -227,26 +227,46 @@ def read(params: Mapping[str, Any], arguments: Sequence[str], config_loader: Any
     Raises:
         ValueError: If a domain or a condition cannot be used.
     """
-    typed = [f"{key}={_as_override(value)}" for key, value in params.items()]
     parser = OverridesParser.create(config_loader=config_loader)
-    parsed = {
-        override.get_key_element().lstrip("+"): override
-        for override in parser.parse_overrides(adapt_overrides([*typed, *arguments]))
-    }
+
+    def parse(texts: Sequence[str]) -> dict[str, Override]:
+        return {
+            override.get_key_element().lstrip("+"): override
+            for override in parser.parse_overrides(adapt_overrides(list(texts)))
+        }
+
+    typed = parse(arguments)
+    parsed = parse([f"{key}={_as_override(value)}" for key, value in params.items()]) | typed
     swept = {key: o for key, o in parsed.items() if o.is_sweep_override()}
     fixed = {
         key: override.get_value_element_as_str()
         for key, override in parsed.items()
         if key not in swept and not override.is_delete()
     }
-    space = []
-    for override in swept.values():
-        condition = _condition(override)
-        if condition is not None and condition.key in fixed:
-            if fixed[condition.key] not in condition.texts:
-                continue
-            condition = None
-        space.append(Hyperparameter(override.get_key_element(), _domain(override), condition))
+    domains = {key: _domain(override) for key, override in swept.items()}
+    conditions = {key: found for key, o in swept.items() if (found := _condition(o)) is not None}
+    # What was typed narrows a sweep file: conditions lose values, and keys whose condition can no
+    # longer hold go, with those that depend on them.
+    possible: dict[str, tuple[str, ...]] = {key: (text,) for key, text in fixed.items()}
+    for key, condition in conditions.items():
+        parent = domains.get(condition.key)
+        if key not in typed and condition.key in typed and isinstance(parent, Choices):
+            possible[condition.key] = parent.texts
+        if condition.key in possible:
+            left = tuple(text for text in condition.texts if text in possible[condition.key])
+            conditions[key] = Condition(condition.key, left)
+    gone: set[str] = set()
+    while more := {k for k, c in conditions.items() if not c.texts or c.key in gone} - gone:
+        gone |= more
+    space = [
+        Hyperparameter(
+            override.get_key_element(),
+            domains[key],
+            None if key in conditions and conditions[key].key in fixed else conditions.get(key),
+        )
+        for key, override in swept.items()
+        if key not in gone
+    ]
     template = tuple(
         (override.get_key_element(), None if key in swept else override.input_line)
         for key, override in parsed.items()
@@ -255,8 +275,14 @@ def read(params: Mapping[str, Any], arguments: Sequence[str], config_loader: Any
 
 
 def _as_override(value: Any) -> str:
+    if isinstance(value, list | ListConfig):  # not choice(…), which takes no null
+        return ",".join(map(_spell, value))
+    return _spell(value)
+
+
+def _spell(value: Any) -> str:
     if isinstance(value, list | ListConfig):
-        return f"choice({','.join(map(str, value))})"
+        return f"[{','.join(map(_spell, value))}]"
     return "null" if value is None else str(value)
 
 

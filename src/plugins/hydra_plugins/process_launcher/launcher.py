@@ -9,6 +9,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from src.errors import UsageError
+
 
 @dataclass
 class ProcessLauncherConf:
@@ -48,7 +50,17 @@ class ProcessLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Hydra's hook."""
+        """Hydra's hook.
+
+        Raises:
+            ValueError: If there is to be less than one job, or core.
+        """
+        for name, value in (("n_jobs", self.n_jobs), ("cores_per_job", self.cores_per_job)):
+            if value is not None and value < 1:
+                raise UsageError(
+                    f"`hydra.launcher.{name}` must be >= 1. Received: {value}. "
+                    f"Fix: hydra.launcher.{name}=1"
+                )
         self.hydra_context = hydra_context
         self.task_function = task_function
         self.config = config
