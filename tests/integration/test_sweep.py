@@ -254,8 +254,9 @@ def test_search_that_learns_refuses_other_settings_but_not_other_paths(sweep) ->
                 "hydra.sweeper.max_trials=2"]  # fmt: skip
     sweep(*bayesian, "fit.epochs=1")
     for change, key in ((["fit.epochs=2"], "fit.epochs=1"), (["data.num_images=70"], "data="),
+                        (["fit.epochs=1", "hydra.sweeper.seed=1"], "hydra.sweeper.seed=0"),
                         (["fit.epochs=1", "hydra.sweeper.max_trials=1"],
-                         "max_trials=2")):  # fmt: skip
+                         "hydra.sweeper.max_trials=2")):  # fmt: skip
         status, printed = sweep(*bayesian, *change)
         assert status == 1
         assert f"how it began, with {key}" in printed
@@ -294,6 +295,49 @@ def test_last_failure_of_a_search_that_learns_is_mended(sweep, monkeypatch) -> N
     status, printed = sweep(*bayesian)
     assert status == 0, printed
     assert [(t.number, t.state) for t in trials()] == [(n, State.COMPLETE) for n in (1, 2, 3)]
+
+
+def test_failure_that_a_search_went_on_from_stays_and_shows_in_the_exit_code(
+    sweep, monkeypatch
+) -> None:
+    bayesian = ["hydra.sweeper.oracle=bayesian", "hydra.sweeper.num_initial_points=2", LINE,
+                "fit.epochs=1", "hydra.sweeper.max_trials=3"]  # fmt: skip
+    build, tries = src.training.trial.build_regressor, []
+
+    def break_the_second_twice(*arguments):
+        tries.append(1)
+        if len(tries) in (2, 3):
+            raise RuntimeError("a defect")
+        return build(*arguments)
+
+    with monkeypatch.context() as broken:
+        broken.setattr("src.training.trial.build_regressor", break_the_second_twice)
+        sweep(*bayesian)
+    (failed,) = [trial for trial in trials() if trial.state is State.FAILED]
+    # Someone runs the same configuration alone, and it works.
+    alone = [argument for argument in SMALL if "launcher" not in argument]
+    rate = failed.params["optimizer.learning_rate"]
+    monkeypatch.setattr(
+        sys, "argv", ["train", *alone, "fit.epochs=1", f"optimizer.learning_rate={rate}"]
+    )
+    main()
+    before = {trial.run_id for trial in trials()}
+    assert len(before) == 4
+    for _ in range(2):
+        status, printed = sweep(*bayesian)
+        assert status == 1
+        assert "1 of 3 trials failed: 2" in printed
+        assert "leaves what its search has gone on from" in printed
+    assert {trial.run_id for trial in trials()} == before
+
+
+def test_search_that_learns_passes_over_the_ends_of_its_space(sweep) -> None:
+    bayesian = ["hydra.sweeper.oracle=bayesian", "hydra.sweeper.max_trials=2", "fit.epochs=1",
+                "hydra.sweeper.num_initial_points=2",
+                "optimizer.learning_rate=interval(0,1e-2)"]  # fmt: skip
+    status, printed = sweep(*bayesian)
+    assert status == 0, printed
+    assert len(trials()) == 2
 
 
 def test_small_space_of_hyperband_promotes_the_right_seed(sweep) -> None:

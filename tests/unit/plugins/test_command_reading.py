@@ -8,6 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra_plugins.oracle_sweeper._core import Command, check_settings, read
+from hydra_plugins.process_launcher.launcher import ProcessLauncher
 
 from src.command_line import register_schema
 from src.errors import UsageError
@@ -145,6 +146,13 @@ def test_seed_studys_grid_is_the_one_it_asked_about(settings_of) -> None:
         "model.dropout_rate": (0, 0.2),
     }
     assert settings["replicates"] >= 3
+
+
+@pytest.mark.parametrize(("jobs", "cores"), [(0, None), (-1, None), (1, 0)])
+def test_launcher_needs_a_job_and_a_core(jobs: int, cores: int | None) -> None:
+    launcher = ProcessLauncher(jobs, cores, None)
+    with pytest.raises(UsageError, match="must be >= 1"):
+        launcher.setup(hydra_context=None, task_function=None, config=None)
 
 
 @pytest.mark.parametrize("text", ["tag(lin,interval(0,1))", "tag('=',choice(1,2))", "glob(x*)"])
