@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from mlflow.tracking import MlflowClient
 
 from src.config.schema import PrunerConfig, PrunerName
@@ -92,7 +93,7 @@ def main() -> None:
 
 
 def keep_curves(study: str) -> None:
-    """Write a study's curves to `CURVES`."""
+    """Write a study's curves to `CURVES`, and draw them."""
     client = MlflowClient()
     rows = [
         {
@@ -105,6 +106,25 @@ def keep_curves(study: str) -> None:
         for point in client.get_metric_history(trial.run_id, "mae/val")
     ]
     pd.DataFrame(rows).sort_values(["trial", "epoch"]).to_csv(CURVES, index=False)
+    draw(read_curves()).savefig(CURVES.with_name("curves.png"))
+
+
+def draw(curves: Curves) -> Figure:
+    """The grid's curves, the lowest error up to each epoch, and where asha ends them."""
+    figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    for curve, num_epochs in zip(curves, epochs_spent(ASHA, curves), strict=True):
+        lowest = np.minimum.accumulate(curve)
+        epochs = np.arange(1, len(curve) + 1)
+        axes.plot(epochs, lowest, color="0.8", linewidth=1)
+        (line,) = axes.plot(epochs[:num_epochs], lowest[:num_epochs], linewidth=2)
+        axes.plot(num_epochs, lowest[num_epochs - 1], "o", color=line.get_color())
+    axes.set(
+        xlabel="epoch",
+        ylabel="lowest validation MAE so far, years",
+        title="A grid on real faces (grey), and what asha runs of it (coloured, dot: end)",
+    )
+    return figure
 
 
 if __name__ == "__main__":
