@@ -47,6 +47,7 @@ trials: setup  ## List a study's trials (STUDY=small), or all studies
 	python -m src.trials $(if $(STUDY),"$(STUDY)")
 
 replay: setup  ## Run a trial of any study again (STUDY=small TRIAL=3)
+	@test -n "$(STUDY)" -a -n "$(TRIAL)" || { echo 'error: make replay needs a study and a trial. Received: STUDY=$(STUDY) TRIAL=$(TRIAL). Fix: make replay STUDY=small TRIAL=3'; exit 2; }
 	python -m src.replay "$(STUDY)" $(TRIAL)
 
 bench: setup  ## Hold pruners against a full grid, on its recorded learning curves

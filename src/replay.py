@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,6 +47,7 @@ def main() -> None:
     except ExplainedError as error:
         sys.exit(f"error: {error}")
     sys.argv[1:] = arguments
+    _use_as_many_cores(recorded.run_id)
     train.main()
     _print_comparison(chosen.experiment, store, recorded)
 
@@ -163,6 +165,20 @@ def _arguments(trial: "TrialRecord", study: str, number: int, typed: Sequence[st
     if missing:
         print(f"Not in the record, so at today's values: {', '.join(missing)}.")
     return overrides
+
+
+def _use_as_many_cores(run_id: str) -> None:
+    """Leave this process as many cores as the trial had: sums depend on how they are shared out."""
+    from src.tracking.archive import recorded_cores
+
+    cores = recorded_cores(run_id)
+    if cores is None or not hasattr(os, "sched_setaffinity"):
+        return
+    available = sorted(os.sched_getaffinity(0))
+    if cores > len(available):
+        print(f"The trial had {cores} cores, here are {len(available)}: digits may differ.")
+    elif cores < len(available):
+        os.sched_setaffinity(0, available[:cores])
 
 
 def _print_comparison(experiment: str, store: "StudyStore", recorded: "TrialRecord") -> None:

@@ -145,6 +145,7 @@ class Loop:
         rules: See `Rules`.
         on_end: Called with each job that has ended for good.
         on_start: Called with each job that starts, again for another try.
+        on_retry: Called with each job that will be tried again, and with what it came to.
         jobs: All jobs so far, by number within the launch.
         stopped: Why the sweep ended early, or empty.
     """
@@ -155,6 +156,7 @@ class Loop:
     rules: Rules
     on_end: Callable[[Job], None]
     on_start: Callable[[Job], None] = lambda job: None
+    on_retry: Callable[[Job, Outcome], None] = lambda job, outcome: None
     jobs: list[Job] = field(default_factory=list)
     stopped: str = ""
     _waiting: list[Job] = field(default_factory=list)
@@ -261,6 +263,7 @@ class Loop:
             return
         if outcome.has_failed and job.num_tries <= self.rules.num_retries and not self.stopped:
             (self._lost if ending.is_lost else self._waiting).insert(0, job)
+            self.on_retry(job, outcome)
             return
         job.outcome = outcome
         self._failures_in_a_row = self._failures_in_a_row + 1 if outcome.has_failed else 0

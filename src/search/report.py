@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from src.console import spell_seconds, stderr
-from src.search.loop import Job
+from src.search.loop import Job, Outcome
 from src.tracking.state import State
 from src.tracking.study import TrialRecord
 
@@ -49,6 +49,11 @@ class Progress:
     def started(self, job: Job) -> None:
         """Note when a trial starts."""
         self._started[job.number] = time.monotonic()
+
+    def retried(self, job: Job, outcome: Outcome) -> None:
+        """Say that a trial will be tried once more, and why."""
+        reason = (outcome.failure or "it failed").splitlines()[0]
+        stderr.print(f"trial {job.number}  {reason}; it will be tried again", markup=False)
 
     def ended(self, job: Job) -> None:
         """Print a trial's line."""
@@ -109,8 +114,8 @@ def ranked(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
 def table(title: str, trials: Sequence[TrialRecord]) -> Table:
     """The trials for a terminal, as `ranked`; keys that all share are left out."""
     grid = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
-    grid.add_column("trial", justify="right")
-    grid.add_column("configuration", overflow="fold")
+    grid.add_column("trial", justify="right", no_wrap=True)
+    grid.add_column("configuration", overflow="fold", min_width=16)
     for name in ("best MAE [95 %]", "gap", "epoch"):
         grid.add_column(name, justify="right", no_wrap=True)
     grid.add_column("state", no_wrap=True)
@@ -166,11 +171,21 @@ def _cells(trial: TrialRecord, varied: Sequence[str]) -> list[str]:
     error = gap = epoch = ""
     if "best/val_mae" in metrics:
         low, high = (metrics.get(f"best/val_mae_{end}", math.nan) for end in ("low", "high"))
-        error = f"{metrics['best/val_mae']:.2f} [{low:.2f}, {high:.2f}]"
-        gap, epoch = f"{metrics['best/gap']:+.2f}", f"{metrics['best/epoch']:.0f}"
+        error = f"{_short(metrics['best/val_mae'])} [{_short(low)}, {_short(high)}]"
+        gap, epoch = f"{_short(metrics['best/gap'], '+')}", f"{metrics['best/epoch']:.0f}"
     state = "infeasible" if "infeasible" in trial.tags else str(trial.state)
     seconds = "" if trial.seconds is None else spell_seconds(trial.seconds)
     return [str(trial.number or "–"), escape(configuration), error, gap, epoch, state, seconds]
+
+
+def _short(years: float, sign: str = "") -> str:
+    """Two decimals; what has diverged needs no more than its size."""
+    return f"{years:{sign}.2f}" if abs(years) < 1000 else f"{years:{sign}.0e}"
+
+
+def counted(num_trials: int) -> str:
+    """The number with its noun."""
+    return "1 trial" if num_trials == 1 else f"{num_trials} trials"
 
 
 def headline(trials: Sequence[TrialRecord]) -> str:
@@ -183,8 +198,7 @@ def headline(trials: Sequence[TrialRecord]) -> str:
     counts[State.FAILED] -= infeasible
     parts = [f"{count} {state.lower()}" for state, count in counts.items() if count]
     parts += [f"{infeasible} infeasible"] if infeasible else []
-    count = "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
-    words = f"{count}: {', '.join(parts) or 'none has ended'}."
+    words = f"{counted(len(trials))}: {', '.join(parts) or 'none has ended'}."
     complete = [trial for trial in ranked(trials) if trial.state is State.COMPLETE]
     if complete:
         best = complete[0]

@@ -38,7 +38,8 @@ def run_study(order: Order, workers: StudyWorkers) -> None:
             progress = report.Progress(num_trials, num_epochs, workers.num_jobs)
             progress.known([job for job in loop.jobs if job.outcome])
             loop.on_start, loop.on_end = progress.started, progress.ended
-            _greet(order, loop)
+            loop.on_retry = progress.retried
+            _greet(store, order, loop)
             num_missing = num_trials - sum(job.outcome is not None for job in loop.jobs)
             planned = plan.recall(order, num_missing, workers.num_jobs)
             started = time.monotonic()
@@ -74,11 +75,14 @@ def _hold_against_plan(store: StudyStore, planned: float, actual: float) -> None
     print(f"Planned: {spell_seconds(planned)}. It took {spell_seconds(actual)}.")
 
 
-def _greet(order: Order, loop: Loop) -> None:
+def _greet(store: StudyStore, order: Order, loop: Loop) -> None:
     known = sum(job.outcome is not None for job in loop.jobs)
     begun = f", {known} of them known" if known else ""
-    trials = f"{len(loop.jobs)} trials{begun}" if loop.jobs else "new"
-    stderr.print(f'Study "{order.study}" ({order.oracle}): {trials}.', markup=False)
+    trials = f"{report.counted(len(loop.jobs))}{begun}" if loop.jobs else "new search"
+    numbers = {job.number for job in loop.jobs}
+    others = sum(trial.number not in numbers for trial in store.trials())
+    apart = f" Also in it, left alone: {report.counted(others)}." if others else ""
+    stderr.print(f'Study "{order.study}" ({order.oracle}): {trials}.{apart}', markup=False)
 
 
 def _tell(store: StudyStore, order: Order, loop: Loop) -> None:

@@ -20,8 +20,6 @@ from src.tracking.state import State
 from src.tracking.store import mend_stale_runs, process_tags, search_all
 from src.tracking.study import StudyStore
 
-_CONFIG = "config.json"
-
 
 @dataclass(frozen=True)
 class StudySummary:
@@ -104,13 +102,26 @@ def recorded_config(run_id: str) -> dict[str, Any] | None:
 
     See `src.config.flatten`.
     """
+    return _read_json(run_id, "", "config.json")
+
+
+@patient
+def recorded_cores(run_id: str) -> int | None:
+    """How many processor cores a trial could use; None if it never started."""
+    machine = _read_json(run_id, "provenance", "machine.json")
+    return None if machine is None else int(machine["cpu_cores"])
+
+
+def _read_json(run_id: str, folder: str, name: str) -> dict[str, Any] | None:
     client = MlflowClient()
-    if all(file.path != _CONFIG for file in client.list_artifacts(run_id)):
+    path = f"{folder}/{name}".lstrip("/")
+    if all(file.path != path for file in client.list_artifacts(run_id, folder or None)):
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(client.download_artifacts(run_id, _CONFIG, folder))
-        config: dict[str, Any] = json.loads(file.read_text())
-    return config
+    with tempfile.TemporaryDirectory() as copies:
+        content: dict[str, Any] = json.loads(
+            Path(client.download_artifacts(run_id, path, copies)).read_text()
+        )
+    return content
 
 
 @patient

@@ -409,6 +409,7 @@ def test_search_that_stumbles_upon_a_mistake_counts_it_as_infeasible(sweep) -> N
         (["hydra.sweeper.oracle=genetic", "seed=0,1"], "must be one of grid, random"),
         (["hydra.sweeper.oracle=random", LINE], "`hydra.sweeper.max_trials` must be given"),
         ([LINE], "A grid needs a list of values"),
+        (["hydra.sweeper.oracle=random", "hydra.sweeper.max_trials=2"], "There is nothing to"),
         (["hydra.sweeper.on_failure=retry", "seed=0,1"], "continue, stop or retry:<n>"),
         (["hydra.sweeper.replicates=0", "model.dropout_rate=0,0.1"], "must be >= 1"),
         (["hydra.sweeper.replicates=2", "seed=0,1"], "be 1 where seed itself is swept"),

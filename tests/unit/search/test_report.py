@@ -52,6 +52,16 @@ def test_a_table_shows_what_differs_and_why_a_trial_failed() -> None:
     assert "infeasible" in text
 
 
+def test_a_diverged_trial_leaves_room_for_the_others() -> None:
+    trials = [trial(1, error=9, params={"a": "1"}), trial(2, error=2.2e8, params={"a": "2"})]
+    console = Console(width=80, file=io.StringIO())
+    console.print(report.table("small", trials))
+    text = console.file.getvalue()
+    assert "a 2" in text
+    assert "2e+08" in text
+    assert "COMPLETE" in text
+
+
 def test_a_long_table_is_cut_on_the_screen_and_whole_in_the_file() -> None:
     trials = [trial(number, error=5 + number) for number in range(1, 101)]
     assert "and 60 more" in shown(trials)
@@ -101,11 +111,13 @@ def test_lines_name_the_incumbent_and_the_time_left(
     progress.ended(trials[0])  # trial 3 has run as long and is not counted as work to do
     progress.started(trials[2])
     progress.ended(trials[1])
+    progress.retried(trials[2], Outcome(State.FAILED, failure="killed\nlong story"))
     now = 1200.0
     progress.ended(trials[2])
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "trial 2 (2 of 6)  t2  val MAE 8.00  best so far  ETA 15 min"
     assert lines[1] == "trial 3 (3 of 6)  t3  val MAE 5.00  PRUNED  best: trial 2, 8.00  ETA 15 min"
-    assert lines[2].startswith("trial 4 (4 of 6)  t4  FAILED  no memory  best: trial 2, 8.00")
-    assert lines[2].endswith("ETA 10 min")
-    assert len(lines) == 3
+    assert lines[2] == "trial 4  killed; it will be tried again"
+    assert lines[3].startswith("trial 4 (4 of 6)  t4  FAILED  no memory  best: trial 2, 8.00")
+    assert lines[3].endswith("ETA 10 min")
+    assert len(lines) == 4

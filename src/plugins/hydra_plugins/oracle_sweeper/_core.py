@@ -19,7 +19,7 @@ from hydra_plugins.process_launcher.launcher import ProcessLauncher
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
 from src.config import Config, adapt_overrides, identity, to_config
-from src.console import native_chatter_hidden
+from src.console import native_chatter_hidden, stderr
 from src.errors import UsageError
 from src.search.space import Choices, Condition, Hyperparameter, Interval, Space, check_space
 
@@ -147,6 +147,8 @@ def sweep(sweeper: "OracleSweeper", arguments: Sequence[str]) -> Any:
             )
         plan_study(order, workers)
         return []
+    if isinstance(workers, ProcessWorkers):
+        stderr.print(f"To watch a trial: tail -f {folder}/<its number>/output.log", markup=False)
     try:
         run_study(order, workers)
     except (KeyboardInterrupt, SystemExit):
@@ -358,6 +360,11 @@ def check_settings(settings: Mapping[str, Any], space: Space) -> None:
         raise _refused("mode", "be run or plan", settings["mode"], "run")
     if oracle in ("random", "bayesian") and max_trials is None:
         raise _refused("max_trials", f"be given for {oracle}", "null", 20)
+    if oracle != "grid" and not space:
+        raise UsageError(
+            f"There is nothing to search: no key has several values. Received: oracle={oracle}. "
+            "Fix: 'optimizer.learning_rate=tag(log,interval(1e-5,1e-3))', or another key"
+        )
     if oracle == "hyperband" and max_trials is not None:
         raise _refused("max_trials", "be null: hyperband's epochs decide", max_trials, "null")
     least = {
