@@ -17,14 +17,17 @@ from matplotlib.figure import Figure
 from mlflow.tracking import MlflowClient
 
 from src.config.schema import PrunerConfig, PrunerName
+from src.console import native_chatter_hidden
 from src.tracking.archive import find_study
-from src.training.pruning import epochs_spent
+
+with native_chatter_hidden():  # TensorFlow
+    from src.training.pruning import epochs_spent
 
 CURVES = Path(__file__).parents[2] / "experiments/asha_on_a_grid/curves.csv"
-ASHA = PrunerConfig(PrunerName.asha, warmup_epochs=2, min_trials=1, reduction_factor=3)
+ASHA = PrunerConfig(PrunerName.asha, warmup_epochs=1, min_trials=1, reduction_factor=3)
 PRUNERS = {
-    "asha, first rung 2": ASHA,
-    "asha, first rung 1": PrunerConfig(PrunerName.asha, 1, 1, 3),
+    "asha, first rung 1": ASHA,
+    "asha, first rung 2": PrunerConfig(PrunerName.asha, 2, 1, 3),
     "asha, first rung 3": PrunerConfig(PrunerName.asha, 3, 1, 3),
     "asha, first rung 6": PrunerConfig(PrunerName.asha, 6, 1, 3),
     "median, from epoch 2": PrunerConfig(PrunerName.median, 2, 1, 2),
@@ -106,7 +109,7 @@ def keep_curves(study: str) -> None:
         for point in client.get_metric_history(trial.run_id, "mae/val")
     ]
     pd.DataFrame(rows).sort_values(["trial", "epoch"]).to_csv(CURVES, index=False)
-    draw(read_curves()).savefig(CURVES.with_name("curves.png"))
+    draw(read_curves()).savefig(CURVES.parent / "figures/curves.png")
 
 
 def draw(curves: Curves) -> Figure:
