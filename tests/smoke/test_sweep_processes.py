@@ -108,12 +108,14 @@ def test_interrupted_sweep_saves_says_how_to_go_on_and_goes_on(start, number) ->
     assert process.returncode == 130
     assert "The same command goes on where this one stopped." in out
     assert "Traceback" not in out
-    assert {trial.tags["state"] for trial in trials()} == {"WAITING"}
+    states = [trial.state for trial in trials()]
+    assert set(states) <= {State.WAITING, State.COMPLETE}  # one may have been much faster
+    assert State.WAITING in states
     again = start(*command)
     out, _ = again.communicate(timeout=300)
     assert again.returncode == 0, out
     assert [trial.state for trial in trials()] == [State.COMPLETE] * 3
-    assert len(logs("Going on after epoch")()) == 2
+    assert len(logs("Going on after epoch")()) == states.count(State.WAITING)
 
 
 def test_two_sweeps_at_once_on_one_store(start) -> None:
