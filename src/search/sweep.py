@@ -72,7 +72,8 @@ def _size(loop: Loop, order: Order) -> tuple[int, int]:
 
 def _hold_against_plan(store: StudyStore, planned: float, actual: float) -> None:
     store.log_parent({"plan/predicted_seconds": planned, "plan/actual_seconds": actual}, {}, {})
-    print(f"Planned: {spell_seconds(planned)}. It took {spell_seconds(actual)}.")
+    off = actual / planned - 1
+    print(f"Planned: {spell_seconds(planned)}. It took {spell_seconds(actual)} ({off:+.0%}).")
 
 
 def _greet(store: StudyStore, order: Order, loop: Loop) -> None:
