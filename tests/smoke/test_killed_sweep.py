@@ -81,17 +81,20 @@ def test_killed_sweep_ends_as_the_undisturbed_one(
     undisturbed = account(tmp_path / "undisturbed", monkeypatch)
     assert {state for _, state, *_ in undisturbed.values()} == {State.COMPLETE}
 
-    moments = random.Random(0)
+    moments, num_kills = random.Random(0), 0
     for _ in range(NUM_KILLS):
         process = start(tmp_path / "killed", environment, *arguments)
         children = psutil.Process(process.pid)
         time.sleep(moments.uniform(5, 35))
-        assert process.poll() is None, "the sweep ended before the kill"
+        if process.poll() is not None:  # at its end before the kill
+            break
         orphans = children.children(recursive=True)
         process.kill()
         process.wait()
+        num_kills += 1
         _, alive = psutil.wait_procs(orphans, timeout=30)
         assert not alive  # a trial does not outlive its sweep
+    assert num_kills > NUM_KILLS // 3
     run_to_the_end(tmp_path / "killed", environment, *arguments)
     assert account(tmp_path / "killed", monkeypatch) == undisturbed
     assert not list((tmp_path / "killed" / "mlruns" / "checkpoints").rglob("*.npz"))
