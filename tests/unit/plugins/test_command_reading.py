@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
-from hydra_plugins.oracle_sweeper._core import Command, check_settings, read
+from hydra_plugins.oracle_sweeper._command import Command, read
+from hydra_plugins.oracle_sweeper._core import check_settings
 from hydra_plugins.process_launcher.launcher import ProcessLauncher
 
 from src.command_line import register_schema
