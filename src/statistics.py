@@ -25,3 +25,27 @@ def mean_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, 
     half = z * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     mean = float(np.mean(values))
     return mean - half, mean + half
+
+
+def difference_interval(
+    these: np.ndarray, those: np.ndarray, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Normal-theory confidence interval of mean(these) − mean(those), independent samples.
+
+    Welch's standard error; under some 30 values in either it is too narrow.
+
+    Args:
+        these: Shape `(n,)`.
+        those: Shape `(m,)`.
+        confidence: Coverage, in (0, 1).
+
+    Returns:
+        Lower and upper end; both NaN where a sample has fewer than two values.
+    """
+    if min(len(these), len(those)) < 2:
+        return math.nan, math.nan
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    variances = [float(np.var(values, ddof=1)) / len(values) for values in (these, those)]
+    half = z * math.sqrt(sum(variances))
+    difference = float(np.mean(these) - np.mean(those))
+    return difference - half, difference + half

@@ -8,7 +8,7 @@ import pandas as pd
 
 from src.data import Part
 from src.metrics import baseline_metrics, mean_absolute_error, regression_metrics
-from src.statistics import mean_interval
+from src.statistics import difference_interval, mean_interval
 from src.training.history import EpochRecord, History
 
 
@@ -28,6 +28,11 @@ class Measured:
     def mae(self) -> float:
         """Mean absolute error, years."""
         return mean_absolute_error(self.part.ages, self.predictions)
+
+    @property
+    def absolute_errors(self) -> np.ndarray:
+        """|prediction − age| of each face, years, shape `(n,)`."""
+        return np.abs(self.predictions - self.part.ages)
 
     def table(self) -> pd.DataFrame:
         """One row for each face: row, file_name, age and prediction in years."""
@@ -63,22 +68,28 @@ def epoch_metrics(train: Measured, val: Measured, loss: str) -> EpochRecord:
     }
 
 
-def final_metrics(history: History, val: Measured, train_ages: np.ndarray) -> dict[str, float]:
+def final_metrics(
+    history: History, train: Measured, val: Measured, train_ages: np.ndarray
+) -> dict[str, float]:
     """The trial's scalars: best and last epoch, the best epoch's errors in detail.
 
     Args:
         history: All epochs.
+        train: The measured training faces as the best epoch predicts them.
         val: Validation faces as the best epoch predicts them.
         train_ages: All training ages, for the mean and median predictors.
     """
     best, last = history.epochs[history.best_epoch - 1], history.epochs[-1]
-    low, high = mean_interval(np.abs(val.predictions - val.part.ages))
+    low, high = mean_interval(val.absolute_errors)
+    gap_low, gap_high = difference_interval(val.absolute_errors, train.absolute_errors)
     return {
         "best/val_mae": best["mae/val"],
         "best/val_mae_low": max(low, 0.0),
         "best/val_mae_high": high,
         "best/train_mae": best["mae/train"],
         "best/gap": best["mae/gap"],
+        "best/gap_low": gap_low,
+        "best/gap_high": gap_high,
         "best/epoch": history.best_epoch,
         "last/val_mae": last["mae/val"],
         "last/train_mae": last["mae/train"],

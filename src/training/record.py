@@ -9,7 +9,7 @@ import pandas as pd
 
 from src.config import Config, configuration_hash, flatten, run_name
 from src.config.schema import KeepModel
-from src.data import Dataset
+from src.data import Dataset, Part
 from src.metrics import metrics_by_age_band
 from src.model import inference_model
 from src.tracking import Run, best_val_mae, provenance
@@ -51,6 +51,11 @@ def log_start(run: Run, config: Config, dataset: Dataset) -> None:
     )
 
 
+def measured_training_faces(config: Config, dataset: Dataset) -> Part:
+    """The training faces that are measured, the same ones in every trial of a study."""
+    return dataset.part("train").subset(config.fit.train_eval_limit, config.data.split.seed)
+
+
 def log_outcome(
     run: Run,
     config: Config,
@@ -71,9 +76,12 @@ def log_outcome(
         The trial's final scalars.
     """
     batch_size = config.fit.eval_batch_size
-    parts = {"val": measure(regressor, dataset.part("val"), batch_size)}
+    parts = {
+        "train": measure(regressor, measured_training_faces(config, dataset), batch_size),
+        "val": measure(regressor, dataset.part("val"), batch_size),
+    }
     train_ages = dataset.part("train").ages
-    metrics = final_metrics(history, parts["val"], train_ages)
+    metrics = final_metrics(history, parts["train"], parts["val"], train_ages)
     if config.fit.evaluate_test:
         parts["test"] = measure(regressor, dataset.part("test"), batch_size)
         metrics |= part_metrics("test", parts["test"], train_ages)

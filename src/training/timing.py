@@ -73,7 +73,7 @@ def time_trial(config: Config) -> Timing:
     num_batches = sum(
         int(np.ceil(count / config.fit.eval_batch_size))
         for count in (min(len(train), config.fit.train_eval_limit), len(val))
-    )
+    )  # after each epoch, and once more at the end
 
     with tempfile.TemporaryDirectory(dir=config.data.cache_dir) as folder:
         started = time.perf_counter()
@@ -83,7 +83,7 @@ def time_trial(config: Config) -> Timing:
     return Timing(
         start_seconds=start_seconds,
         epoch_seconds=median(steps) * len(batches) + batch_seconds * num_batches + save_seconds,
-        end_seconds=_END_SECONDS + batch_seconds * int(np.ceil(len(val) / len(some))),
+        end_seconds=_END_SECONDS + batch_seconds * num_batches,
         state_bytes=sum(sizes.values()),
         model_bytes=sizes["best-1"],
     )

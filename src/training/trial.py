@@ -98,7 +98,7 @@ def _train_and_measure(
     epoch_end = EpochEnd(
         fit,
         len(train),
-        train.subset(fit.train_eval_limit, data.split.seed),
+        record.measured_training_faces(config, dataset),
         val,
         saved,
         run,

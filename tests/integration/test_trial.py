@@ -54,9 +54,9 @@ def test_finished_run_is_complete_in_mlflow(run) -> None:
     assert 0.1 < metrics["memory/peak_gib"] < 100
     assert artifacts(result.run_id) == {
         "audit.csv", "config.json", "figures/learning_curve.png",
-        "figures/predicted_against_true.png", "metrics/val_by_age_band.csv",
-        "predictions/val.parquet", "provenance/git.diff", "provenance/machine.json",
-        "provenance/packages.txt",
+        "figures/predicted_against_true.png", "metrics/train_by_age_band.csv",
+        "metrics/val_by_age_band.csv", "predictions/train.parquet", "predictions/val.parquet",
+        "provenance/git.diff", "provenance/machine.json", "provenance/packages.txt",
     }  # fmt: skip
     inputs = stored.inputs.dataset_inputs
     assert [item.dataset.digest for item in inputs] == [tags["data_digest"]]
@@ -70,9 +70,12 @@ def test_scalars_follow_from_the_stored_predictions(run) -> None:
     table = pd.read_parquet(read_artifact(result.run_id, "predictions/val.parquet"))
     error = mean_absolute_error(table["age"].to_numpy(), table["prediction"].to_numpy())
     assert result.val_mae == pytest.approx(error, abs=1e-5)
-    assert result.metrics["best/gap"] == pytest.approx(
-        result.metrics["best/val_mae"] - result.metrics["best/train_mae"]
-    )
+    train = pd.read_parquet(read_artifact(result.run_id, "predictions/train.parquet"))
+    train_error = mean_absolute_error(train["age"].to_numpy(), train["prediction"].to_numpy())
+    assert result.metrics["best/train_mae"] == pytest.approx(train_error, abs=1e-5)
+    assert result.metrics["best/gap"] == pytest.approx(error - train_error, abs=1e-5)
+    low, high = result.metrics["best/gap_low"], result.metrics["best/gap_high"]
+    assert low < result.metrics["best/gap"] < high
     assert result.metrics["best/val_mae_low"] < error < result.metrics["best/val_mae_high"]
 
 
