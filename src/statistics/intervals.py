@@ -1,4 +1,4 @@
-"""How sure a number is."""
+"""How sure a mean is."""
 
 import math
 from statistics import NormalDist

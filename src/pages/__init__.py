@@ -1,0 +1,18 @@
+"""Pages that people read: one document, as HTML that works offline and as Markdown."""
+
+from src.pages.blocks import Block, Document, Faces, Picture, Section, Table, Text
+from src.pages.html import as_html
+from src.pages.markdown import as_markdown, markdown_table
+
+__all__ = [
+    "Block",
+    "Document",
+    "Faces",
+    "Picture",
+    "Section",
+    "Table",
+    "Text",
+    "as_html",
+    "as_markdown",
+    "markdown_table",
+]

@@ -1,0 +1,65 @@
+"""A document as one HTML file that needs no network."""
+
+import base64
+import io
+import json
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from src.pages.blocks import Document, Picture
+
+PNG_DPI = 130
+
+
+def as_html(document: Document) -> str:
+    """The document with all its pictures, data and scripts inside."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "markdown": _markdown,
+        "png": lambda picture: _data_uri(picture_png(picture), "image/png"),
+        "face": lambda content: _data_uri(content, "image/png"),
+        "csv": lambda table: _data_uri(table.csv.encode(), "text/csv"),
+        "spec": _script_json,
+        "kind": lambda block: type(block).__name__,
+    }
+    is_interactive = any(picture.interactive for picture in document.pictures)
+    return environment.get_template("template.html").render(
+        document=document, plotly=Markup(_plotly()) if is_interactive else ""  # noqa: S704 our own
+    )  # fmt: skip
+
+
+def picture_png(picture: Picture) -> bytes:
+    """The figure as a PNG file."""
+    stream = io.BytesIO()
+    picture.figure.savefig(stream, format="png", dpi=PNG_DPI)
+    return stream.getvalue()
+
+
+def _markdown(text: str) -> Markup:
+    """HTML in the text is shown as it was typed: names of studies come from people."""
+    rendered = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    return Markup(rendered)  # noqa: S704
+
+
+def _data_uri(content: bytes, mime_type: str) -> str:
+    return f"data:{mime_type};base64,{base64.b64encode(content).decode()}"
+
+
+def _script_json(value: Any) -> Markup:
+    """JSON that cannot end the script it stands in."""
+    return Markup(json.dumps(value).replace("<", "\\u003c"))  # noqa: S704
+
+
+@cache
+def _plotly() -> str:
+    """Plotly's script, out of its package."""
+    return (resources.files("plotly") / "package_data/plotly.min.js").read_text("utf-8")

@@ -1,0 +1,17 @@
+"""How sure a number is. NumPy and SciPy alone."""
+
+from src.statistics.comparison import Contenders, holm
+from src.statistics.crossed import CrossedFit, Estimate, Faces, Outcome, interaction_p_value
+from src.statistics.intervals import difference_interval, mean_interval
+
+__all__ = [
+    "Contenders",
+    "CrossedFit",
+    "Estimate",
+    "Faces",
+    "Outcome",
+    "difference_interval",
+    "holm",
+    "interaction_p_value",
+    "mean_interval",
+]
