@@ -21,7 +21,7 @@ faces = data=$(DATA) $(if $(ROOT),data.root=$(ROOT))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep plan trial trials replay bench test fast-test lint ui lock clean
+.PHONY: help setup eda sweep plan trial trials report replay champion bench test fast-test lint ui lock clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ setup: .venv/$(LOCK).installed  ## Make .venv with the locked packages (LOCK=req
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --require-hashes -r $(LOCK)
 	@touch $@
+
+eda: setup  ## Look at a data set: ages, pictures, faults, split (DATA=labels_csv ROOT=<folder>)
+	python -m src.eda $(faces)
 
 sweep: setup  ## Run a study, or what is missing of it (SWEEP=small DATA=labels_csv ROOT=<folder>)
 	python -m src.train -m +sweep=$(SWEEP) $(launcher) $(faces) $(study)
@@ -46,9 +49,17 @@ trial: setup  ## Train one trial of the seed study (TRIAL=3)
 trials: setup  ## List a study's trials (STUDY=small), or all studies
 	python -m src.trials $(if $(STUDY),"$(STUDY)")
 
+report: setup  ## Compare a study's trials: experiments/<study>/ and MLflow (STUDY=small)
+	@test -n "$(STUDY)" || { echo 'error: make report needs a study. Received: STUDY=. Fix: make report STUDY=small'; exit 2; }
+	python -m src.report "$(STUDY)" $(if $(CLAIMS),--claims $(CLAIMS))
+
 replay: setup  ## Run a trial of any study again (STUDY=small TRIAL=3)
 	@test -n "$(STUDY)" -a -n "$(TRIAL)" || { echo 'error: make replay needs a study and a trial. Received: STUDY=$(STUDY) TRIAL=$(TRIAL). Fix: make replay STUDY=small TRIAL=3'; exit 2; }
 	python -m src.replay "$(STUDY)" $(TRIAL)
+
+champion: setup  ## Test a study's best trial on the test part, once, and register it (STUDY=small)
+	@test -n "$(STUDY)" || { echo 'error: make champion needs a study. Received: STUDY=. Fix: make champion STUDY=small'; exit 2; }
+	python -m src.champion "$(STUDY)" $(if $(TRIAL),--trial $(TRIAL)) $(if $(ROOT),--root "$(ROOT)") $(if $(filter-out 0,$(AGAIN)),--again)
 
 bench: setup  ## Hold pruners against a full grid, on its recorded learning curves
 	python -m tests.benchmarks.asha_against_grid
@@ -64,8 +75,8 @@ lint: setup  ## Check style and types
 	ruff format --check --quiet
 	mypy --no-error-summary
 
-ui: setup  ## Open MLflow's page on this machine
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1
+ui: setup  ## Open MLflow's page at all runs, or at a study's charts (STUDY=small)
+	python -m src.ui $(if $(STUDY),"$(STUDY)")
 
 lock: setup  ## Resolve pyproject.toml into the two lock files (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o requirements.lock

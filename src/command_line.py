@@ -4,9 +4,11 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
+from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException, HydraException
@@ -14,8 +16,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config import adapt_overrides, schema_nodes
+from src.config import Config, adapt_overrides, schema_nodes, to_config
 from src.errors import ExplainedError
+
+# Absolute, so that Hydra finds it wherever it is called from.
+CONF = Path(__file__).parents[1] / "conf"
 
 
 def launch(hydra_main: Callable[[], None]) -> None:
@@ -42,6 +47,17 @@ def register_schema() -> None:
     """Put the schema's classes where `conf/` names them."""
     for (group, name), node in schema_nodes().items():
         ConfigStore.instance().store(group=group, name=name, node=node)
+
+
+def compose_config(overrides: Sequence[str]) -> Config:
+    """The configuration of a command line, where no command line was typed.
+
+    Raises:
+        ValueError: If an override or a value cannot be used.
+    """
+    register_schema()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return to_config(compose("config", overrides=adapt_overrides(overrides)))
 
 
 @contextmanager

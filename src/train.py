@@ -1,23 +1,19 @@
 """Train one trial: `python -m src.train +trial=3`."""
 
 import sys
-from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from src.command_line import explained_errors, launch
+from src.command_line import CONF, explained_errors, launch
 from src.config import to_config
 from src.console import native_chatter_hidden
 from src.errors import UsageError
 
-# Absolute, so that Hydra finds it too where this is not the module that was started.
-_CONF = Path(__file__).parents[1] / "conf"
 
-
-@hydra.main(version_base="1.3", config_path=str(_CONF), config_name="config")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def train(tree: DictConfig) -> float:
     """Run the trial that Hydra composed; its objective is the validation MAE in years."""
     with explained_errors():

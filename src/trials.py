@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description="List the trials of a study, the best first; without a study, all studies.",
         epilog='example: python -m src.trials "seed"',
     )
-    parser.add_argument("study", nargs="?", help="name of a study")
+    parser.add_argument("study", nargs="?", type=study_name, help="name of a study")
     add_experiment_option(parser)
     chosen = parser.parse_args(arguments)
     try:
@@ -43,6 +43,11 @@ def add_experiment_option(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="MLflow's experiment (default: %(default)s)",
     )
+
+
+def study_name(typed: str) -> str:
+    """A study as a person may type it: `small`, `study=small` or `study.name=small`."""
+    return typed.removeprefix("study.name=").removeprefix("study=")
 
 
 def _show_trials(experiment: str, study: str) -> None:

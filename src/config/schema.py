@@ -100,6 +100,21 @@ class KeepModel(StrEnum):
     none = auto()
 
 
+class ClaimOutcome(StrEnum):
+    """What a claim is about: years, years, and seconds."""
+
+    val_mae = auto()
+    gap = auto()
+    seconds_per_epoch = auto()
+
+
+class ClaimDirection(StrEnum):
+    """Which way it goes."""
+
+    up = auto()
+    down = auto()
+
+
 @dataclass(frozen=True)
 class ColumnsConfig:
     """Column names of a `labels_csv` table; `split` may be null."""
@@ -250,11 +265,29 @@ class PrunerConfig:
 
 
 @dataclass(frozen=True)
+class ClaimConfig:
+    """A statement that a study is to test.
+
+    `says` is the statement for people. It means: raising the hyperparameter `raising`, all else
+    equal, moves the outcome in this direction by at least `at_least`, in the outcome's unit. With
+    `raising` null it means that the outcome itself, of the best configuration, lies above
+    (up) or below (down) `at_least`.
+    """
+
+    says: str
+    raising: str | None
+    moves: ClaimOutcome
+    direction: ClaimDirection
+    at_least: float
+
+
+@dataclass(frozen=True)
 class StudyConfig:
     """The study that a trial belongs to, its number there, and the run that waits for it."""
 
     name: str
     question: str
+    claims: list[ClaimConfig]
     trial: int | None
     run_id: str | None
 

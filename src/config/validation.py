@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from src.config.identity import flatten
 from src.config.schema import (
     AdamConfig,
     AdamWConfig,
@@ -77,6 +79,7 @@ def validate(config: Config) -> None:
         *_check("study.name", config.study.name, is_study_name(config.study.name),
                 "consist of letters, digits, `_`, `-`, `.` and spaces, and not begin with a dot",
                 "adhoc"),
+        *_check_claims(config),
         *_check_test_part(config),
     ]  # fmt: skip
     if mistakes:
@@ -160,6 +163,21 @@ def _check_split(data: DataConfig) -> Iterator[str]:
             "The notebook split has no test part. Received: "
             f"data.split.test_fraction={split.test_fraction}. Fix: data.split.test_fraction=0"
         )
+
+
+def _check_claims(config: Config) -> Iterator[str]:
+    known = flatten(config)
+    for place, claim in enumerate(config.study.claims):
+        key = f"study.claims[{place}]"
+        yield from _check(f"{key}.says", claim.says, claim.says.strip(), "be a sentence",
+                          '"Dropout lowers the error."')  # fmt: skip
+        yield from _check(f"{key}.at_least", claim.at_least, math.isfinite(claim.at_least),
+                          "be a number", 0.0)  # fmt: skip
+        if claim.raising is not None and claim.raising not in known:
+            close = difflib.get_close_matches(claim.raising, known, n=1)
+            yield from _check(f"{key}.raising", claim.raising, False,
+                              "be null or a key of the configuration",
+                              close[0] if close else "optimizer.learning_rate")  # fmt: skip
 
 
 def _check_test_part(config: Config) -> Iterator[str]:

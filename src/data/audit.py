@@ -97,19 +97,8 @@ def summarise(findings: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _judge(record: dict[str, Any], path: Path, root: Path) -> dict[str, Any]:
-    age, reason, detail = _parse_age(record["age_text"])
-    digest = ""
-    if record["malformed"]:
-        reason, detail = "malformed_row", record["malformed"]
-    elif not _is_inside(path, root):
-        reason, detail = "outside_root", record["file_name"]
-    elif not reason:
-        digest, reason, detail = _hash_file(path)
-    return record | {"age": age, "digest": digest, "reason": reason, "detail": detail}
-
-
-def _parse_age(text: str) -> tuple[float, str, str]:
+def parse_age(text: str) -> tuple[float, str, str]:
+    """An age as it was written: years, and reason and detail where it cannot be used."""
     word = text.strip()
     if word.lower() in ("", "na", "n/a", "nan", "none", "null"):
         return math.nan, "age_missing", ""
@@ -120,6 +109,18 @@ def _parse_age(text: str) -> tuple[float, str, str]:
     if not MIN_AGE <= age <= MAX_AGE:
         return age, "age_out_of_range", f"{word} is outside {MIN_AGE:g}–{MAX_AGE:g} years"
     return age, "", ""
+
+
+def _judge(record: dict[str, Any], path: Path, root: Path) -> dict[str, Any]:
+    age, reason, detail = parse_age(record["age_text"])
+    digest = ""
+    if record["malformed"]:
+        reason, detail = "malformed_row", record["malformed"]
+    elif not _is_inside(path, root):
+        reason, detail = "outside_root", record["file_name"]
+    elif not reason:
+        digest, reason, detail = _hash_file(path)
+    return record | {"age": age, "digest": digest, "reason": reason, "detail": detail}
 
 
 def _is_inside(path: Path, root: Path) -> bool:

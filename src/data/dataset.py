@@ -76,10 +76,27 @@ class Dataset:
         Independent of names, paths and order: equal digests mean the same faces in the same
         parts, so errors can be compared face by face.
         """
-        lines = sorted(
-            f"{face.digest} {face.age:g} {face.split}" for face in self.faces.itertuples()
-        )
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+        return digest_of(self.faces)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A data set before any picture is decoded.
+
+    Attributes:
+        table: Every row that the layout lists (see `table.COLUMNS`).
+        faces: Those that can be used so far, within `data.limit`: row, file_name, age, digest,
+            split; ordered by digest.
+        findings: As in `Dataset`.
+        num_usable: How many could be used without `data.limit`.
+        root: As in `Dataset`.
+    """
+
+    table: pd.DataFrame
+    faces: pd.DataFrame
+    findings: pd.DataFrame
+    num_usable: int
+    root: Path
 
 
 def prepare(data: DataConfig) -> Dataset:
@@ -89,6 +106,35 @@ def prepare(data: DataConfig) -> Dataset:
         FileNotFoundError: If the table or the folder is missing.
         ValueError: If too many rows are unusable, or a part of the split is empty.
         RuntimeError: If the cache cannot be written.
+    """
+    listing = list_faces(data)
+    faces, root = listing.faces, listing.root
+    usable_fraction = listing.num_usable / len(listing.table)
+    if faces.empty:
+        _stop_if_too_bad(usable_fraction, listing.findings, data)
+    paths = (root / name for name in faces["file_name"])
+    files = dict(zip(faces["digest"], paths, strict=True))
+    decoded = cache.open_or_build(
+        files, data.decoder, data.image_size, data.max_pixels, Path(data.cache_dir) / "pictures"
+    )
+    num_drawn = len(faces)
+    faces, findings = audit.add_unusable_pictures(listing.findings, faces, decoded.problems)
+    usable_fraction *= len(faces) / num_drawn
+    _stop_if_too_bad(usable_fraction, findings, data)
+    refuse_empty_parts(faces["split"], data.split.method)
+    faces["image_index"] = faces["digest"].map(decoded.index)
+    dataset = Dataset(faces, decoded.images, findings, len(listing.table), root)
+    _report(dataset)
+    return dataset
+
+
+def list_faces(data: DataConfig) -> Listing:
+    """Read, audit, split and limit, as the configuration says; the pictures stay closed.
+
+    Raises:
+        FileNotFoundError: If the table or the folder is missing.
+        ValueError: If the table cannot be read.
+        RuntimeError: If the cache folder cannot be made.
     """
     cache_dir = Path(data.cache_dir)
     try:
@@ -104,27 +150,18 @@ def prepare(data: DataConfig) -> Dataset:
         root = Path(data.root or "")
     table = read_table(data, root)
     faces, findings = audit.audit(table, root, data.conflicting_duplicates)
-    usable_fraction = len(faces) / len(table)
-    if faces.empty:
-        _stop_if_too_bad(usable_fraction, findings, data)
-    faces["split"] = assign_splits(faces, data.split)
+    num_usable = len(faces)
+    if num_usable:
+        faces["split"] = assign_splits(faces, data.split)
     if data.limit is not None:
         faces = _draw_stratified(faces, data.limit, data.split.seed)
+    return Listing(table, faces, findings, num_usable, root)
 
-    paths = (root / name for name in faces["file_name"])
-    files = dict(zip(faces["digest"], paths, strict=True))
-    decoded = cache.open_or_build(
-        files, data.decoder, data.image_size, data.max_pixels, cache_dir / "pictures"
-    )
-    num_drawn = len(faces)
-    faces, findings = audit.add_unusable_pictures(findings, faces, decoded.problems)
-    usable_fraction *= len(faces) / num_drawn
-    _stop_if_too_bad(usable_fraction, findings, data)
-    refuse_empty_parts(faces["split"], data.split.method)
-    faces["image_index"] = faces["digest"].map(decoded.index)
-    dataset = Dataset(faces, decoded.images, findings, len(table), root)
-    _report(dataset)
-    return dataset
+
+def digest_of(faces: pd.DataFrame) -> str:
+    """See `Dataset.digest`."""
+    lines = sorted(f"{face.digest} {face.age:g} {face.split}" for face in faces.itertuples())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
 def _draw_stratified(faces: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:

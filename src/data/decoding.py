@@ -1,6 +1,8 @@
 """One picture file in, one upright, square RGB array out."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -42,16 +44,40 @@ def decode(content: bytes, decoder: Decoder, size: int, max_pixels: int) -> np.n
     Raises:
         UnusablePictureError: With the reason not_an_image, too_large or unreadable.
     """
+    with _opened(content, max_pixels) as picture:
+        if decoder is Decoder.pillow or not _is_ordinary(picture, content):
+            return _decode_with_pillow(picture, size)
+        if decoder is Decoder.opencv:
+            return _decode_with_opencv(content, size)
+        return _decode_with_tensorflow(content, size)
+
+
+def decode_whole(content: bytes, max_pixels: int) -> np.ndarray:
+    """Decode, turn upright and convert to RGB, at the picture's own size.
+
+    Args:
+        content: The file's bytes.
+        max_pixels: See `decode`.
+
+    Returns:
+        uint8 array of shape `(height, width, 3)`.
+
+    Raises:
+        UnusablePictureError: As `decode`.
+    """
+    with _opened(content, max_pixels) as picture:
+        return np.asarray(_to_rgb(ImageOps.exif_transpose(picture)))
+
+
+@contextmanager
+def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
+    """The picture, not decoded yet; whatever the body meets becomes one of the audit's words."""
     try:
         with Image.open(io.BytesIO(content)) as picture:
             width, height = picture.size
             if width * height > max_pixels:
                 raise UnusablePictureError("too_large", f"{width} x {height} px")
-            if decoder is Decoder.pillow or not _is_ordinary(picture, content):
-                return _decode_with_pillow(picture, size)
-        if decoder is Decoder.opencv:
-            return _decode_with_opencv(content, size)
-        return _decode_with_tensorflow(content, size)
+            yield picture
     except UnusablePictureError:
         raise
     except UnidentifiedImageError as error:

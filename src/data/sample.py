@@ -37,7 +37,7 @@ def draw_data_set(num_images: int, folder: Path) -> Path:
     Returns:
         The data set's root.
     """
-    root = folder / f"{num_images}-v{_VERSION}"
+    root = data_set_folder(num_images, folder)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f"{root.name}.lock"):
         if not root.is_dir():
@@ -46,6 +46,11 @@ def draw_data_set(num_images: int, folder: Path) -> Path:
             _draw(num_images, unfinished)
             unfinished.rename(root)
     return root
+
+
+def data_set_folder(num_images: int, folder: Path) -> Path:
+    """Where a drawn data set lies, whether or not it was drawn."""
+    return folder / f"{num_images}-v{_VERSION}"
 
 
 def draw_ages(num_images: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -12,25 +13,35 @@ from jinja2 import Environment, FileSystemLoader
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from src.pages.blocks import Document, Picture
+from src.pages.blocks import Document, Picture, Table
+from src.pages.markdown import is_numeric
 
 PNG_DPI = 130
+_LONG = 24  # characters that a cell of one line may have
 
 
-def as_html(document: Document) -> str:
-    """The document with all its pictures, data and scripts inside."""
+def as_html(document: Document, pictures: Mapping[str, bytes] | None = None) -> str:
+    """The document with all its pictures, data and scripts inside.
+
+    Args:
+        document: The page.
+        pictures: PNG files of its figures by name, where they were drawn already.
+    """
+    drawn = pictures or {picture.name: picture_png(picture) for picture in document.pictures}
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters |= {
+    filters: dict[str, Callable[..., Any]] = {
         "markdown": _markdown,
-        "png": lambda picture: _data_uri(picture_png(picture), "image/png"),
+        "png": lambda picture: _data_uri(drawn[picture.name], "image/png"),
         "face": lambda content: _data_uri(content, "image/png"),
         "csv": lambda table: _data_uri(table.csv.encode(), "text/csv"),
         "spec": _script_json,
+        "column_styles": _column_styles,
         "kind": lambda block: type(block).__name__,
     }
+    environment.filters |= filters
     is_interactive = any(picture.interactive for picture in document.pictures)
     return environment.get_template("template.html").render(
         document=document, plotly=Markup(_plotly()) if is_interactive else ""  # noqa: S704 our own
@@ -48,6 +59,16 @@ def _markdown(text: str) -> Markup:
     """HTML in the text is shown as it was typed: names of studies come from people."""
     rendered = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     return Markup(rendered)  # noqa: S704
+
+
+def _column_styles(table: Table) -> list[str]:
+    """A class for each column: numbers stand right, words left, long ones in several lines."""
+    columns = [table.cells.iloc[:, place] for place in range(table.cells.shape[1])]
+    return [
+        "words" if any(len(str(cell)) > _LONG for cell in column)
+        else "" if is_numeric(column) else "text"
+        for column in columns
+    ]  # fmt: skip
 
 
 def _data_uri(content: bytes, mime_type: str) -> str:

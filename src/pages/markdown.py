@@ -19,9 +19,15 @@ def as_markdown(document: Document) -> str:
 
 def markdown_table(cells: pd.DataFrame) -> str:
     """A table of text; numbers are right-aligned where a column has nothing else."""
-    rule = ["---:" if _is_numeric(cells[name]) else "---" for name in cells]
+    rule = ["---:" if is_numeric(cells[name]) else "---" for name in cells]
     rows: list[Sequence[object]] = [list(cells), rule, *cells.itertuples(index=False)]
     return "\n".join("| " + " | ".join(_escape(str(cell)) for cell in row) + " |" for row in rows)
+
+
+def is_numeric(column: pd.Series) -> bool:
+    """Whether every cell that is not empty begins like a number."""
+    firsts = {str(cell)[:1] for cell in column if str(cell)}
+    return bool(firsts) and firsts <= set("0123456789+-−–.")
 
 
 def _block(block: Block) -> str:
@@ -37,11 +43,6 @@ def _block(block: Block) -> str:
             return f"{shown}\n\n*{block.caption} {rest}([CSV](tables/{block.name}.csv))*"
         case _:
             return ""
-
-
-def _is_numeric(column: pd.Series) -> bool:
-    firsts = {str(cell)[:1] for cell in column if str(cell)}
-    return bool(firsts) and firsts <= set("0123456789+-−–.")
 
 
 def _escape(cell: str) -> str:

@@ -23,6 +23,7 @@ class Order:
         experiment: MLflow's experiment.
         study: Name of the study.
         question: What it is to answer.
+        command: What a person typed.
         oracle: `grid`, `random`, `bayesian` or `hyperband`.
         definition: Everything that shapes the sequence of suggestions: settings, space, and the
             values of all keys that are not swept.
@@ -38,6 +39,7 @@ class Order:
     experiment: str
     study: str
     question: str
+    command: str
     oracle: str
     definition: Mapping[str, Any]
     base: Config | None
@@ -65,7 +67,11 @@ def open_loop(
         is_adaptive=search.is_adaptive,
         is_read_only=is_read_only,
     )
-    tags = {"mlflow.note.content": order.question}
+    tags = {
+        "mlflow.note.content": order.question,
+        "question": order.question,
+        "command": order.command[:5000],
+    }
     if order.base is not None:
         definition = {**order.definition, "data": book.digest(order.base)}
     else:

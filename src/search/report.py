@@ -15,8 +15,10 @@ from src.console import spell_seconds, stderr
 from src.search.loop import Job, Outcome
 from src.tracking.state import State
 from src.tracking.study import TrialRecord
+from src.tracking.views import StudyLinks
 
 _MOST_ROWS = 40  # of a table on the screen; the CSV has them all
+_NUM_LEADERS = 10  # of the table on MLflow's page
 
 
 class Progress:
@@ -147,6 +149,30 @@ def as_csv(trials: Sequence[TrialRecord]) -> str:
     return stream.getvalue()
 
 
+def description(
+    question: str, summary: str, links: StudyLinks, trials: Sequence[TrialRecord]
+) -> str:
+    """The Markdown that MLflow's page shows of a study, folded after its third paragraph."""
+    views = f"All trials: [table]({links.table}) · [charts]({links.charts})"
+    return "\n\n".join([question, views, summary, leaderboard(trials)])
+
+
+def leaderboard(trials: Sequence[TrialRecord]) -> str:
+    """The best trials as a Markdown table, as `ranked`."""
+    varied = varied_keys(trials)
+    headings = ["trial", *(key.rpartition(".")[2] for key in varied), "best MAE [95 %]",
+                "train MAE", "gap", "best epoch", "state"]  # fmt: skip
+    lines = [headings, ["---"] * len(headings)]
+    for trial in ranked(trials)[:_NUM_LEADERS]:
+        number, _, error, gap, epoch, state, _ = _cells(trial, ())
+        train = trial.metrics.get("best/train_mae")
+        lines.append(
+            [number, *(trial.params.get(key, "").replace("|", "&#124;") for key in varied), error,
+             "" if train is None else _short(train), gap, epoch, state]
+        )  # fmt: skip
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
 def varied_keys(trials: Sequence[TrialRecord]) -> list[str]:
     """Hyperparameters whose values differ between the trials that have them."""
     values: dict[str, set[str]] = defaultdict(set)
@@ -154,6 +180,16 @@ def varied_keys(trials: Sequence[TrialRecord]) -> list[str]:
         for key, value in trial.params.items():
             values[key].add(value)
     return sorted(key for key in values.keys() - _BOOKKEEPING if len(values[key]) > 1)
+
+
+def axis_keys(trials: Sequence[TrialRecord]) -> list[str]:
+    """What is varied, and is there in every trial that has started; a seed is no knob."""
+    started = [trial.params for trial in trials if trial.params]
+    return [
+        key
+        for key in varied_keys(trials)
+        if key != "seed" and all(key in params for params in started)
+    ]
 
 
 _BOOKKEEPING = {"study.trial", "study.run_id", "log10_learning_rate"}

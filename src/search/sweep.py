@@ -1,6 +1,7 @@
 """One launch of a study: from what the store knows to the table at the end."""
 
 import time
+from collections import defaultdict
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from src.search.loop import Loop, Workers
 from src.search.order import Order, open_loop, simulate
 from src.tracking.state import State
 from src.tracking.study import StudyStore, open_study
+from src.tracking.views import save_views, study_links
 
 
 class StudyWorkers(Workers, Protocol):
@@ -40,6 +42,8 @@ def run_study(order: Order, workers: StudyWorkers) -> None:
             loop.on_start, loop.on_end = progress.started, progress.ended
             loop.on_retry = progress.retried
             _greet(store, order, loop)
+            links = save_views(store.experiment_id, order.study, _swept_keys(order, loop))
+            stderr.print(f"`mlflow ui` shows it at {links.charts}", markup=False)
             num_missing = num_trials - sum(job.outcome is not None for job in loop.jobs)
             planned = plan.recall(order, num_missing, workers.num_jobs)
             started = time.monotonic()
@@ -68,6 +72,19 @@ def _size(loop: Loop, order: Order) -> tuple[int, int]:
     epochs = [plan.epochs_to_train(each, suggestions, order.max_epochs) for each in suggestions]
     num_replicates = order.rules.num_replicates
     return len(suggestions) * num_replicates, sum(epochs) * num_replicates
+
+
+def _swept_keys(order: Order, loop: Loop) -> list[str]:
+    """Keys with more than one value, as far as can be known; a group (no dot) is no parameter."""
+    values: dict[str, set[str]] = defaultdict(set)
+    if loop.search.is_adaptive:
+        suggestions = [suggestion for suggestion, _ in simulate(order)]
+    else:
+        suggestions = [job.suggestion for job in loop.jobs]
+    for suggestion in suggestions:
+        for key, text in suggestion.values.items():
+            values[key].add(text)
+    return sorted(key for key in values if "." in key and len(values[key]) > 1)
 
 
 def _hold_against_plan(store: StudyStore, planned: float, actual: float) -> None:
@@ -99,9 +116,12 @@ def _tell(store: StudyStore, order: Order, loop: Loop) -> None:
     metrics = {"study/num_trials": float(len(trials))}
     if complete:
         metrics["study/best_val_mae"] = complete[0].metrics["best/val_mae"]
+    varied, axes = report.varied_keys(everything), report.axis_keys(everything)
+    links = save_views(store.experiment_id, order.study, varied, axes)
+    from_page = study_links(store.experiment_id, order.study, page="")
     store.log_parent(
         metrics,
-        {"mlflow.note.content": f"{order.question}\n\n{summary}"},
+        {"mlflow.note.content": report.description(order.question, summary, from_page, trials)},
         {"trials.csv": report.as_csv(everything)},
     )
     if trials:
@@ -109,6 +129,7 @@ def _tell(store: StudyStore, order: Order, loop: Loop) -> None:
     print(summary)
     if len(everything) > len(trials):
         print(f'{len(everything) - len(trials)} more: `make trials STUDY="{order.study}"`')
+    print(f"`mlflow ui` shows all trials\nas a table: {links.table}\nin charts: {links.charts}")
 
 
 def _explain_failures(loop: Loop) -> None:

@@ -64,6 +64,11 @@ class Estimate:
     standard_error: float
     degrees_of_freedom: float
 
+    @classmethod
+    def of_normal(cls, value: float, standard_error: float, confidence: float = 0.95) -> "Estimate":
+        """Of a number whose standard error is known well."""
+        return _estimate(value, standard_error**2, 1e9, confidence)
+
     def at(self, confidence: float) -> "Estimate":
         """With an interval of another coverage, in (0, 1)."""
         return _estimate(self.value, self.standard_error**2, self.degrees_of_freedom, confidence)
@@ -113,24 +118,47 @@ class CrossedFit:
         """
         if self.degrees_of_freedom == 0 or not self.is_estimable(contrast):
             return None
-        weights = contrast @ self._inverse
+        return self._weighted(contrast @ self._inverse, confidence)
+
+    def mean_of(self, weights: np.ndarray, confidence: float = 0.95) -> Estimate | None:
+        """A weighted mean of the trials' own outcomes, whatever the model makes of them.
+
+        Where no degree of freedom is left, the interval is over other faces alone: it speaks of
+        these trained models.
+
+        Args:
+            weights: Shape `(num_trials,)`.
+            confidence: Coverage, in (0, 1).
+
+        Returns:
+            None where there are no faces either.
+        """
+        if self.degrees_of_freedom == 0 and not self._outcome.faces:
+            return None
+        return self._weighted(weights, confidence)
+
+    def _weighted(self, weights: np.ndarray, confidence: float) -> Estimate:
         leverage = float(weights @ weights)
         between_trials, from_faces = self._variances
         variance = max(between_trials - from_faces, 0.0) * leverage  # faces are added below
-        spread = (between_trials * leverage) ** 2 / self.degrees_of_freedom
+        spread = 0.0
+        if self.degrees_of_freedom:
+            spread = (between_trials * leverage) ** 2 / self.degrees_of_freedom
         for faces in self._outcome.faces:
-            effect_by_face = weights @ faces.errors
-            part = float(effect_by_face.var(ddof=1)) / len(effect_by_face)
+            by_face = weights @ faces.errors
+            part = float(by_face.var(ddof=1)) / len(by_face)
             variance += part
-            spread += part**2 / (len(effect_by_face) - 1)
-        freedom = variance**2 / spread if spread > 0 else self.degrees_of_freedom
+            spread += part**2 / (len(by_face) - 1)
+        freedom = variance**2 / spread if spread > 0 else max(self.degrees_of_freedom, 1)
         if self.degrees_of_freedom == 1:  # such a spread is too rough to be weighed (simulated)
             freedom = 1.0
-        return _estimate(self.value(contrast), variance, freedom, confidence)
+        return _estimate(float(weights @ self._outcome.values), variance, freedom, confidence)
 
     @cached_property
     def _variances(self) -> tuple[float, float]:
         """Of a trial around the model, and the part of it that comes from the faces it met."""
+        if self.degrees_of_freedom == 0:
+            return 0.0, 0.0
         residuals = self._outcome.values - self._hat @ self._outcome.values
         between_trials = float(residuals @ residuals) / self.degrees_of_freedom
         from_faces = 0.0

@@ -21,7 +21,7 @@ def mean_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, 
     """
     if len(values) < 2:
         return math.nan, math.nan
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    z = normal_quantile(0.5 + confidence / 2)
     half = z * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     mean = float(np.mean(values))
     return mean - half, mean + half
@@ -44,8 +44,13 @@ def difference_interval(
     """
     if min(len(these), len(those)) < 2:
         return math.nan, math.nan
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    z = normal_quantile(0.5 + confidence / 2)
     variances = [float(np.var(values, ddof=1)) / len(values) for values in (these, those)]
     half = z * math.sqrt(sum(variances))
     difference = float(np.mean(these) - np.mean(those))
     return difference - half, difference + half
+
+
+def normal_quantile(probability: float) -> float:
+    """Of the standard normal distribution, `probability` in (0, 1)."""
+    return NormalDist().inv_cdf(probability)

@@ -45,6 +45,7 @@ class TrialRecord:
         metrics: The last value of each metric.
         seconds: What it took, without pauses; None while that is not known.
         process: Id of the process that runs it; None where none does, or on another host.
+        artifact_uri: Where its files lie.
     """
 
     run_id: str
@@ -58,6 +59,7 @@ class TrialRecord:
     metrics: Mapping[str, float] = field(repr=False)
     seconds: float | None
     process: int | None
+    artifact_uri: str = ""
 
     @property
     def runs_on_another_host(self) -> bool:
@@ -86,6 +88,11 @@ class StudyStore:
         """Tags of the parent run; empty where there is none yet."""
         found = self._parents()
         return dict(found[0].data.tags) if found else {}
+
+    def find_parent(self) -> str:
+        """Id of the parent run; empty where there is none yet."""
+        found = self._parents()
+        return str(found[0].info.run_id) if found else ""
 
     @patient
     def open_parent(self, tags: Mapping[str, str]) -> None:
@@ -137,6 +144,12 @@ class StudyStore:
         """Tags of any run of the study."""
         entities = [RunTag(key, str(value)) for key, value in tags.items()]
         self._client.log_batch(run_id, tags=entities)
+
+    @patient
+    def finish(self, run_id: str) -> None:
+        """Close a trial that was not run here."""
+        self.set_tags(run_id, {"state": State.COMPLETE})
+        self._client.set_terminated(run_id, "FINISHED")
 
     @patient
     def fail(self, run_id: str, reason: str, details: str) -> None:
@@ -242,4 +255,5 @@ def _record(run: MlflowRun) -> TrialRecord:
         metrics=run.data.metrics,
         seconds=run.data.metrics.get("time/trial_seconds"),
         process=int(tags["process.id"]) if alive else None,
+        artifact_uri=info.artifact_uri,
     )

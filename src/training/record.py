@@ -17,6 +17,8 @@ from src.training import figures
 from src.training.history import EpochRecord, History
 from src.training.measurement import Measured, final_metrics, measure, part_metrics
 
+_PROSE = ("study.question", "study.claims")  # in config.json, and no parameters of a trial
+
 
 def tags(config: Config, data_digest: str) -> dict[str, str]:
     """What a run is found by."""
@@ -44,8 +46,9 @@ def log_start(run: Run, config: Config, dataset: Dataset) -> None:
     run.log_text(provenance.packages(), "provenance/packages.txt")
     run.log_text(json.dumps(provenance.machine(), indent=2), "provenance/machine.json")
     run.log_text(provenance.git_diff(), "provenance/git.diff")
+    values = {key: value for key, value in flatten(config).items() if key not in _PROSE}
     run.log_params(
-        flatten(config)
+        values
         | {"log10_learning_rate": f"{math.log10(config.optimizer.learning_rate):.4f}"}
         | {f"num_{name}": len(dataset.part(name)) for name in ("train", "val", "test")}
     )

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,13 +52,20 @@ def server(tmp_path: Path, start, environment) -> Iterator[str]:
         process = start(*SMALL, *overrides)
         _, err = process.communicate(timeout=300)
         assert process.returncode == expected, err
+    with bare_page(tmp_path, environment) as address:
+        yield address
+
+
+@contextmanager
+def bare_page(folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """The address of a bare `mlflow ui` in this folder."""
     port = free_port()
     light = {"MLFLOW_PORT": str(port), "MLFLOW_WORKERS": "1",
              "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # fmt: skip
     mlflow = Path(sys.executable).parent / "mlflow"
-    with (tmp_path / "ui.log").open("w") as log:
+    with (folder / "ui.log").open("w") as log:
         process = subprocess.Popen(
-            [mlflow, "ui"], cwd=tmp_path, env=environment | light, stdout=log, stderr=log
+            [mlflow, "ui"], cwd=folder, env=environment | light, stdout=log, stderr=log
         )
         try:
             wait_for(f"http://127.0.0.1:{port}/health", seconds=90)

@@ -10,24 +10,27 @@ SOURCE = Path(__file__).parents[2] / "src"
 
 LAYERS = (
     {"config", "metrics", "statistics", "errors", "console", "signals"},
-    {"data", "model", "tracking"},
+    {"data", "model", "tracking", "pages"},
     {"training"},
-    {"search"},
+    {"search", "exploration"},
+    {"analysis"},
     {"plugins"},
-    {"train", "replay", "trials", "command_line"},
+    {"train", "eda", "report", "replay", "trials", "champion", "ui", "command_line"},
 )
 """Rooms by layer, from the ground up; an import may only point down, or stay in its room."""
 
 DOORS = {
-    "hydra": {"plugins", "train", "replay", "command_line"},
-    "omegaconf": {"config", "plugins", "train", "trials", "command_line"},
+    "hydra": {"plugins", "train", "eda", "replay", "champion", "command_line"},
+    "omegaconf": {"config", "plugins", "train", "eda", "trials", "command_line"},
     "keras_tuner": {"search"},
     "tensorflow": {"model", "data"},  # data: one of three decoders
     "keras": {"model", "training", "tracking"},  # tracking: to save a model
     "mlflow": {"tracking"},
     "cv2": {"data"},
     "PIL": {"data"},
-    "matplotlib": {"training", "tracking"},  # tracking: only the type of a figure
+    "skimage": {"data"},
+    "sklearn": {"search", "analysis"},
+    "matplotlib": {"training", "tracking", "pages", "exploration", "analysis"},  # or its types
 }
 """Rooms that may import a library."""
 

@@ -10,12 +10,13 @@ from src.search.loop import Job, Outcome
 from src.search.oracles import Suggestion
 from src.tracking.state import State
 from src.tracking.study import TrialRecord
+from src.tracking.views import StudyLinks
 
 
 def trial(number: int | None, state: State = State.COMPLETE, error: float = math.nan, **changes):
     metrics = {} if math.isnan(error) else {
         "best/val_mae": error, "best/val_mae_low": error - 1, "best/val_mae_high": error + 1,
-        "best/gap": 0.5, "best/epoch": 3.0,
+        "best/train_mae": error - 0.5, "best/gap": 0.5, "best/epoch": 3.0,
     }  # fmt: skip
     record = {"run_id": f"run{number}", "name": "", "configuration_hash": "", "data_digest": "",
               "tags": {}, "params": {}, "seconds": 60.0, "process": None}  # fmt: skip
@@ -68,6 +69,32 @@ def test_a_long_table_is_cut_on_the_screen_and_whole_in_the_file() -> None:
     rows = list(csv.DictReader(io.StringIO(report.as_csv(trials))))
     assert [int(row["trial"]) for row in rows] == list(range(1, 101))
     assert rows[0]["best/val_mae"] == "6"
+
+
+def test_the_description_of_a_study_leads_to_its_views_and_ranks_ten_trials() -> None:
+    trials = [
+        trial(number, error=20 - number, params={"model.dropout_rate": f"0.{number}"})
+        for number in range(1, 13)
+    ]
+    links = StudyLinks(table="#/t", charts="#/c", run="")
+    lines = report.description("Why?", "12 trials.", links, trials).splitlines()
+    assert lines[:5] == ["Why?", "", "All trials: [table](#/t) · [charts](#/c)", "", "12 trials."]
+    assert lines[6] == (
+        "| trial | dropout_rate | best MAE [95 %] | train MAE | gap | best epoch | state |"
+    )
+    assert lines[8] == "| 12 | 0.12 | 8.00 [7.00, 9.00] | 7.50 | +0.50 | 3 | COMPLETE |"
+    assert len(lines) == 8 + 10
+
+
+def test_axes_are_what_is_varied_in_every_trial_that_has_started() -> None:
+    trials = [
+        trial(1, params={"a": "1", "b": "1", "seed": "0"}),
+        trial(2, params={"a": "2", "b": "2", "seed": "1"}),
+        trial(3, params={"a": "2", "seed": "0"}),
+        trial(4, State.WAITING),
+    ]
+    assert report.varied_keys(trials) == ["a", "b", "seed"]
+    assert report.axis_keys(trials) == ["a"]
 
 
 @pytest.mark.parametrize("num_trials", [0, 1])

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import math
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -100,6 +101,7 @@ def sweep(sweeper: "OracleSweeper", arguments: Sequence[str]) -> Any:
         experiment=str(base.tracking.experiment),
         study=str(base.study.name),
         question=str(base.study.question),
+        command=shlex.join(["python", "-m", "src.train", *sys.argv[1:]]),
         oracle=settings["oracle"],
         definition=_definition(settings, command.space, some_config),
         base=some_config,

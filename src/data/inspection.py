@@ -1,0 +1,195 @@
+"""What a picture file is like: size, light, sharpness, colour, rotation, face.
+
+Measured on the original file, turned upright, not on the square that a model sees.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+
+from src.console import progress
+from src.data.black_corners import has_black_corner
+from src.data.decoding import UnusablePictureError, decode_whole
+from src.data.fingerprint import fingerprint
+from src.errors import EnvironmentFaultError
+
+MEASURES = {
+    "width": "px",
+    "height": "px",
+    "brightness": "mean luminance, 0 to 255",
+    "contrast": "standard deviation of luminance",
+    "sharpness": "variance of the Laplacian, the picture scaled to 128² px in area",
+}
+"""What is measured in numbers, and its unit or definition."""
+
+FLAGS = ("is_gray", "has_black_corner", "shows_face")
+"""What is answered with yes or no."""
+
+_RECIPE = 1  # raise it when inspect_picture() gives other values for the same file
+_CHUNK = 256  # pictures that are under way when somebody interrupts
+
+_GRAY_SPREAD = 8  # levels between the channels; 99 of 100 pixels keep within it (JPEG's rounding)
+_SHARPNESS_EDGE = 128  # px
+
+# The detector sees faces of 60 px and more; a crop that is tighter than its training faces needs
+# an apron: without it 63 % of 200 px crops are found, with it 95 % (UTKFace, 15 ms a picture).
+_FACE_EDGE, _APRON, _SMALLEST_FACE = 200, 25, 60  # px
+
+
+def inspect_all(
+    files: Mapping[str, Path], max_pixels: int, folder: Path
+) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
+    """Inspect every picture once in its life; what is known already is not opened again.
+
+    Some 20 ms a picture and core. Interrupted, it keeps what it has done.
+
+    Args:
+        files: A path for each digest.
+        max_pixels: See `decode_whole`.
+        folder: Where the results are kept.
+
+    Returns:
+        `MEASURES`, `FLAGS` and `fingerprint` by digest, of pictures that can be decoded; and
+        reason and detail by digest, of the others.
+
+    Raises:
+        RuntimeError: If the results cannot be kept.
+    """
+    path = folder / f"{_RECIPE}-{max_pixels}.parquet"
+    known = _read(path)
+    missing = [digest for digest in files if digest not in known.index]
+    rows: list[dict[str, Any]] = []
+    try:
+        for digest, row in _inspect_missing({d: files[d] for d in missing}, max_pixels):
+            rows.append({"digest": digest, **row})
+    finally:
+        if rows:
+            known = _keep(pd.DataFrame(rows).set_index("digest"), path)
+    found = known.loc[list(files)]
+    bad = found[found["reason"] != ""]
+    problems = dict(zip(bad.index, zip(bad["reason"], bad["detail"], strict=True), strict=True))
+    sound = found.drop(index=bad.index).drop(columns=["reason", "detail"])
+    return sound.astype(dict.fromkeys(FLAGS, bool)), problems
+
+
+def inspect_picture(pixels: np.ndarray) -> dict[str, Any]:
+    """`MEASURES`, `FLAGS` and the fingerprint of one picture, uint8 RGB `(height, width, 3)`."""
+    luminance = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    height, width = luminance.shape
+    return {
+        "width": width,
+        "height": height,
+        "brightness": float(luminance.mean()),
+        "contrast": float(luminance.std()),
+        "sharpness": _sharpness(luminance),
+        "is_gray": bool(np.percentile(np.ptp(pixels, axis=2), 99) <= _GRAY_SPREAD),
+        "has_black_corner": has_black_corner(pixels),
+        "shows_face": shows_face(luminance),
+        "fingerprint": fingerprint(luminance),
+    }
+
+
+def shows_face(luminance: np.ndarray) -> bool:
+    """Whether scikit-image's frontal cascade (local binary patterns) finds a face.
+
+    It misses plain faces too, and those that are turned, tilted or covered far more often: of
+    200 faces that it had found it lost 6 % when they were tilted by 10°, 53 % by 20°, 94 % by
+    30°; with the left half covered 85 %, the forehead 73 %, the eyes 38 %, the mouth 20 %.
+    """
+    height, width = luminance.shape
+    scale = _FACE_EDGE / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    scaled = cv2.resize(luminance, size, interpolation=_interpolation(scale))
+    framed = np.pad(scaled, _APRON, mode="edge")
+    if min(framed.shape) <= _SMALLEST_FACE:
+        return False
+    found = _cascade().detect_multi_scale(
+        framed, scale_factor=1.1, step_ratio=1, min_size=(_SMALLEST_FACE, _SMALLEST_FACE),
+        max_size=framed.shape,
+    )  # fmt: skip
+    return bool(found)
+
+
+def _sharpness(luminance: np.ndarray) -> float:
+    """At one scale for all: a large picture would else count as blurred, a small one as sharp."""
+    height, width = luminance.shape
+    scale = _SHARPNESS_EDGE / (height * width) ** 0.5
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    scaled = cv2.resize(luminance, size, interpolation=_interpolation(scale))
+    return float(cv2.Laplacian(scaled, cv2.CV_64F).var())
+
+
+def _interpolation(scale: float) -> int:
+    """OpenCV's way that does not alias."""
+    return cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+
+
+@cache
+def _cascade() -> Any:
+    from skimage.data import lbp_frontal_face_cascade_filename
+    from skimage.feature import Cascade
+
+    return Cascade(lbp_frontal_face_cascade_filename())
+
+
+def _inspect_missing(
+    files: Mapping[str, Path], max_pixels: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows as they are done, a bounded number ahead; OpenCV and the cascade work side by side."""
+
+    def inspected(file: Path) -> dict[str, Any]:
+        try:
+            pixels = decode_whole(file.read_bytes(), max_pixels)
+        except UnusablePictureError as error:
+            return {"reason": error.reason, "detail": error.detail}
+        return {**inspect_picture(pixels), "reason": "", "detail": ""}
+
+    def in_chunks() -> Iterator[tuple[str, dict[str, Any]]]:
+        digests = list(files)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for start in range(0, len(digests), _CHUNK):
+                chunk = digests[start : start + _CHUNK]
+                yield from zip(chunk, pool.map(inspected, map(files.get, chunk)), strict=True)
+
+    yield from progress(in_chunks(), "inspecting faces", len(files))
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if path.is_file():
+        return pd.read_parquet(path)
+    columns = ["reason", "detail", *MEASURES, *FLAGS, "fingerprint"]
+    return pd.DataFrame(columns=columns, index=pd.Index([], name="digest"))
+
+
+def _keep(new: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Add rows to what other processes may have added meanwhile; whole, or not at all."""
+    unfinished = path.with_suffix(".unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            before = _read(path)
+            old = before[~before.index.isin(new.index)]
+            everything = pd.concat([old, new]) if len(old) else new
+            with unfinished.open("wb") as file:
+                everything.to_parquet(file)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise EnvironmentFaultError(
+            f"What was measured cannot be kept: {error.strerror or error}. "
+            f"Received: data.cache_dir={path.parent.parent}. "
+            "Fix: free some space, or data.cache_dir=<another folder>"
+        ) from error
+    return everything

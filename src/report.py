@@ -1,0 +1,83 @@
+"""Compare the trials of a study: `python -m src.report study=small`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from src.command_line import CONF, compose_config
+from src.errors import ExplainedError, UsageError
+from src.trials import add_experiment_option, study_name
+
+if TYPE_CHECKING:
+    from src.config.schema import ClaimConfig
+
+_EXPERIMENTS = Path("experiments")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read a study, write its report, and say where it is."""
+    parser = argparse.ArgumentParser(
+        prog="python -m src.report",
+        description="Compare the trials of a study. The report goes to experiments/<study>/, and "
+        "to the study's run in MLflow.",
+        epilog="example: python -m src.report study=small",
+    )
+    parser.add_argument("study", type=study_name, help="name of a study, or study=<name>")
+    parser.add_argument(
+        "--claims", metavar="FILE",
+        help="judge the claims of conf/study/<FILE>.yaml instead of those recorded with the trials",
+    )  # fmt: skip
+    add_experiment_option(parser)
+    chosen = parser.parse_args(arguments)
+    try:
+        _report(chosen.experiment, chosen.study, chosen.claims)
+    except ExplainedError as error:
+        sys.exit(f"error: {error}")
+
+
+def _report(experiment: str, study: str, claims_file: str | None) -> None:
+    late_claims = None if claims_file is None else _claims_of(claims_file)
+    from src.analysis import recorded
+    from src.analysis.publishing import publish
+    from src.analysis.study_data import read_study
+    from src.console import show
+    from src.search.report import axis_keys, table, varied_keys
+    from src.tracking.views import save_views
+
+    if study == recorded.NAME:
+        overrides = ["study=seed", f"study.name={study}", "data=sample"]
+        configs = {number: compose_config([f"+trial={number}", *overrides]) for number in (1, 2, 3)}
+        recorded.import_seed_study(experiment, configs)
+    data = read_study(experiment, study, late_claims)
+    links = save_views(data.experiment_id, study, varied_keys(data.trials), axis_keys(data.trials))
+    published = publish(data, _EXPERIMENTS)
+    show(table(f'Study "{study}"', data.trials))
+    print(f"\n{_plain(published.summary)}\n")
+    print(f"Report: {published.folder}/README.md, and report.html beside it.")
+    if published.page:
+        print(f"With the worst faces: {published.page}")
+    print("`mlflow ui` shows")
+    if published.address:
+        print(f"the report: {published.address}")
+    print(f"all trials: {links.table}\ncharts: {links.charts}")
+
+
+def _claims_of(file: str) -> "list[ClaimConfig]":
+    known = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
+    if file not in known:
+        raise UsageError(
+            f"There is no such study file. Received: --claims {file}. "
+            f"Fix: one of {', '.join(known)}, or a new file in conf/study/"
+        )
+    return compose_config([f"study={file}", "data=sample"]).study.claims
+
+
+def _plain(markdown: str) -> str:
+    """For a terminal."""
+    return markdown.replace("**", "").replace("`", "")
+
+
+if __name__ == "__main__":
+    main()

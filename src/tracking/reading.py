@@ -1,0 +1,104 @@
+"""Everything that a study's trials have recorded, read at once: a report needs it all."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import mlflow
+import pandas as pd
+from mlflow.tracking import MlflowClient
+
+from src.tracking.patience import patient
+from src.tracking.study import TrialRecord
+
+_QUERY = """
+    SELECT metrics.run_uuid, metrics.key, metrics.step, metrics.value FROM metrics
+    JOIN tags ON tags.run_uuid = metrics.run_uuid AND tags.key = 'study' AND tags.value = ?
+    WHERE metrics.is_nan = 0 AND metrics.key IN ({})
+    ORDER BY metrics.timestamp
+"""
+
+
+@patient
+def read_curves(study: str, trials: Sequence[TrialRecord], keys: Sequence[str]) -> pd.DataFrame:
+    """Metrics of every finished epoch.
+
+    From a SQLite store in one query: MLflow offers one call for each run and metric, which takes
+    a hundred times as long for a thousand trials. Other stores are asked in that way.
+
+    Args:
+        study: The study's name.
+        trials: Which of its trials.
+        keys: Metrics, such as `mae/val`.
+
+    Returns:
+        Columns run_id, epoch and the keys; ordered by trial and epoch. Where an epoch was logged
+        twice, the later value counts; where a metric was not logged, it is NaN.
+    """
+    database = _sqlite_file()
+    if database is not None:
+        places = ", ".join("?" * len(keys))
+        with sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True) as connection:
+            rows = connection.execute(_QUERY.format(places), (study, *keys)).fetchall()
+        connection.close()
+    else:
+        rows = list(_ask(trials, keys))
+    points = pd.DataFrame(rows, columns=["run_id", "key", "epoch", "value"])
+    points["value"] = points["value"].astype(float)
+    table = points.pivot_table(
+        index=["run_id", "epoch"], columns="key", values="value", aggfunc="last"
+    )
+    table = table.reindex(columns=list(keys)).rename_axis(columns=None)
+    wanted = [trial.run_id for trial in trials]
+    table = table[table.index.get_level_values("run_id").isin(wanted)].reset_index()
+    order = {run_id: place for place, run_id in enumerate(wanted)}
+    return table.sort_values(
+        ["run_id", "epoch"],
+        key=lambda column: column.map(order) if column.name == "run_id" else column,
+        ignore_index=True,
+    )
+
+
+@patient
+def read_predictions(trial: TrialRecord, part: str) -> pd.DataFrame | None:
+    """What the trial's best epoch predicts for each face of a part.
+
+    Args:
+        trial: Of any study.
+        part: `train` (the measured faces of it), `val` or `test`.
+
+    Returns:
+        Columns row, file_name, age and prediction (years); None where it was not kept.
+    """
+    path = f"predictions/{part}.parquet"
+    local = _local_folder(trial)
+    if local is not None:
+        return pd.read_parquet(local / path) if (local / path).is_file() else None
+    client = MlflowClient()
+    if all(file.path != path for file in client.list_artifacts(trial.run_id, "predictions")):
+        return None
+    return pd.read_parquet(client.download_artifacts(trial.run_id, path))
+
+
+def _sqlite_file() -> Path | None:
+    """The store's file, where it is one."""
+    uri = mlflow.get_tracking_uri()
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def _local_folder(trial: TrialRecord) -> Path | None:
+    """Where the trial's files lie, if they lie on this machine."""
+    uri = urlparse(trial.artifact_uri)
+    return Path(unquote(uri.path)) if uri.scheme in ("", "file") and uri.path else None
+
+
+def _ask(
+    trials: Sequence[TrialRecord], keys: Sequence[str]
+) -> Iterator[tuple[str, str, int, float]]:
+    client = MlflowClient()
+    for trial in trials:
+        for key in keys:
+            history = client.get_metric_history(trial.run_id, key)
+            for point in sorted(history, key=lambda point: point.timestamp):
+                yield trial.run_id, key, point.step, point.value

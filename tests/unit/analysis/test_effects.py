@@ -1,0 +1,93 @@
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.formula.api as smf
+
+from src.analysis.effects import Effects, estimate_effects
+from src.config.schema import ClaimOutcome
+from tests.unit.analysis.made_data import study_data
+from tests.unit.analysis.made_study import grid
+
+
+def on_mae(effects: Effects) -> dict[tuple[str, str], float]:
+    return {
+        (effect.key, effect.high): effect.value
+        for effect in effects.effects
+        if effect.outcome is ClaimOutcome.val_mae
+    }
+
+
+def slow_learning(configuration) -> float:
+    return 3.0 * (configuration["optimizer.learning_rate"] == "1e-05")
+
+
+def test_effects_agree_with_statsmodels() -> None:
+    study = study_data(effect=slow_learning, with_faces=False)
+    found = estimate_effects(study)
+    table = pd.DataFrame([trial.params for trial in study.compared])
+    table.columns = [name.rpartition(".")[2] for name in table]
+    table["mae"] = study.values("best/val_mae")
+    peer = smf.ols(
+        "mae ~ C(learning_rate, Treatment('1e-05')) + C(batch_size) + C(dropout_rate)", table
+    ).fit()
+    (effect,) = [
+        each
+        for each in found.effects
+        if each.high == "0.0003" and each.outcome is ClaimOutcome.val_mae
+    ]
+    (name,) = [term for term in peer.params.index if "0.0003" in term]
+    assert effect.value == pytest.approx(peer.params[name])
+    assert (effect.estimate.low, effect.estimate.high) == pytest.approx(
+        tuple(peer.conf_int().loc[name])
+    )
+    assert found.degrees_of_freedom == peer.df_resid
+
+
+def test_a_real_effect_stands_with_its_sign_and_the_others_do_not() -> None:
+    found = estimate_effects(study_data(effect=slow_learning, spread=0.1))
+    standing = {each.key for each in found.effects if each.stands}
+    assert standing == {"optimizer.learning_rate"}
+    assert on_mae(found)["optimizer.learning_rate", "0.0001"] == pytest.approx(-3, abs=0.5)
+
+
+def test_a_null_sweep_flags_no_effect_in_95_percent_of_studies() -> None:
+    studies = [
+        estimate_effects(study_data(num_seeds=1, num_faces=60, seed=seed)) for seed in range(300)
+    ]
+    effects = np.mean([any(each.stands for each in found.effects) for found in studies])
+    pairs = np.mean([any(each.stands for each in found.interactions) for found in studies])
+    assert effects <= 0.05 + 0.025  # two standard errors of 300 simulations
+    assert pairs <= 0.05 + 0.025  # a family of tests of their own
+
+
+def test_interaction_is_found_and_sized() -> None:
+    def only_together(configuration) -> float:
+        big = configuration["data.batch_size"] == "32"
+        return 4.0 * (big and configuration["model.dropout_rate"] == "0.2")
+
+    found = estimate_effects(study_data(effect=only_together, spread=0.05))
+    strongest = found.interactions[0]
+    assert strongest.keys == ("data.batch_size", "model.dropout_rate")
+    assert strongest.stands
+    assert strongest.largest == pytest.approx(1.0, abs=0.2)  # a quarter of 4, in each cell
+
+
+def test_importance_names_what_matters_and_says_when_nothing_does() -> None:
+    found = estimate_effects(study_data(effect=slow_learning))
+    assert found.importances[0].key == "optimizer.learning_rate"
+    assert found.forest_score > 0.3
+    assert estimate_effects(study_data()).forest_score < 0.3
+
+
+@pytest.mark.parametrize("num_trials", [0, 1, 2, 3])
+def test_few_trials_have_no_intervals_and_no_faults(num_trials: int) -> None:
+    found = estimate_effects(study_data(grid()[:num_trials], num_seeds=1))
+    assert all(each.estimate is None or each.p_adjusted >= 0 for each in found.effects)
+    assert not any(each.stands for each in found.effects)
+
+
+def test_equal_errors_have_no_importance() -> None:
+    same = study_data(spread=0.0)
+    for trial in same.trials:
+        trial.metrics["best/val_mae"] = 7.0
+    assert estimate_effects(same).importances == ()

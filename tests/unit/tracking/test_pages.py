@@ -1,0 +1,34 @@
+"""A page that is kept with a run, and is mistaken for no trial."""
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from src.tracking.archive import studies
+from src.tracking.pages import local_file, log_facts, log_page, page_address, page_run
+
+
+def test_page_lands_whole_and_is_no_study(in_tmp_path) -> None:
+    with page_run("faces", "eda sample", "eda") as run_id:
+        log_facts(run_id, {"data.layout": "sample"}, {"data/faces": 7}, {"data_digest": "abc"})
+        log_page(run_id, "eda.html", "<p>é</p>", {"ages": b"png"}, {"ages": "a,b\n1,2\n"})
+        log_page(run_id, "more.html", "<p></p>", {}, {}, folder="more")
+    run = MlflowClient().get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["kind"] == "eda"
+    assert run.data.metrics == {"data/faces": 7}
+    path = local_file(run_id, "eda.html")
+    assert path is not None
+    assert path.read_text("utf-8") == "<p>é</p>"
+    assert (path.parent / "figures/ages.png").read_bytes() == b"png"
+    assert (path.parent / "tables/ages.csv").read_text() == "a,b\n1,2\n"
+    assert (path.parent / "more/more.html").is_file()
+    assert page_address(run_id, "eda.html").endswith(
+        f"/runs/{run_id}/artifacts/eda.html?workflowType=machine_learning"
+    )
+    assert studies("faces") == []
+
+
+def test_run_whose_page_fails_is_failed(in_tmp_path) -> None:
+    with pytest.raises(RuntimeError), page_run("faces", "eda", "eda") as run_id:
+        raise RuntimeError
+    assert MlflowClient().get_run(run_id).info.status == "FAILED"
