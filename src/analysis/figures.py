@@ -22,7 +22,7 @@ MARKERS = {Verdict.fits: "o", Verdict.overfits: "^", Verdict.underfit: "s", Verd
            Verdict.unknown: "."}  # fmt: skip
 _COLOURS = {Verdict.fits: "#009e73", Verdict.overfits: VAL, Verdict.underfit: TRAIN,
             Verdict.diverged: "0.2", Verdict.unknown: "0.5"}  # fmt: skip
-_WIDTH = 6.4  # inches; at this width type of 10 points can be read on a phone
+_WIDTH = 5.4  # inches; at this width, type of 10 points can be read on a phone
 MOST_LEADERS = 25
 MOST_CURVES = 24
 
@@ -82,7 +82,7 @@ def curves(study: StudyData, board: Leaderboard) -> Figure:
     figure.supxlabel("epoch", fontsize=10)
     figure.supylabel("MAE (years)", fontsize=10)
     handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=9, frameon=False)
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
     return figure
 
 
@@ -199,8 +199,11 @@ def effect_by_level(study: StudyData, effects: Effects) -> Figure:
             axes.set_xlabel(factor.label, fontsize=10)
             axes.set_ylabel(label, fontsize=9)
             axes.grid(alpha=0.3)
-    for axes in grid[0]:
-        axes.legend(fontsize=8, framealpha=0.9)
+    together = [axes.get_legend_handles_labels() for axes in grid[0]]
+    handles = {label: handle for pair in together for handle, label in zip(*pair, strict=True)}
+    figure.legend(
+        handles.values(), handles, loc="outside upper center", ncols=3, fontsize=9, frameon=False
+    )
     return figure
 
 
@@ -293,11 +296,11 @@ def age_bands(errors: FaceErrors) -> Figure:
     lower.axhline(0, color="0.2", linewidth=1)
     upper.set_ylabel("MAE (years)")
     lower.set_ylabel("bias (years)\n+ is guessed too old")
-    lower.set_xticks(places, names, fontsize=8)
+    lower.set_xticks(places, names, fontsize=7)
     lower.set_xlabel("age (years), number of validation faces")
     for axes in (upper, lower):
         axes.grid(axis="y", alpha=0.3)
-        axes.legend(fontsize=9)
+    figure.legend(loc="outside upper center", ncols=2, fontsize=9, frameon=False)
     return figure
 
 
@@ -310,7 +313,7 @@ def _legend_below(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         figure.legend(
-            handles, labels, loc="outside lower center", ncols=3, fontsize=9, frameon=False
+            handles, labels, loc="outside lower center", ncols=2, fontsize=9, frameon=False
         )
 
 

@@ -67,8 +67,7 @@ def _summary(study: StudyData, board: Leaderboard, judgements: Sequence[Judgemen
         mean = f", mean of {len(best.trials)} seeds" if len(best.trials) > 1 else ""
         line = (
             f"Lowest error: {who}: **{best.val_mae:.2f} years**{interval}{mean}, gap "
-            f"{best.gap:+.2f} years. Of the {len(board.leaders) - 1} other configurations, {alike} "
-            "cannot be told from it."
+            f"{best.gap:+.2f} years. {_alike(alike, len(board.leaders) - 1)}"
         )
         if math.isfinite(board.optimism):
             line += (
@@ -83,13 +82,19 @@ def _summary(study: StudyData, board: Leaderboard, judgements: Sequence[Judgemen
     return "\n\n".join(part for part in parts if part)
 
 
+def _alike(alike: int, others: int) -> str:
+    if not others:
+        return "There is no other configuration."
+    return f"Of {_count(others, 'other configuration')}, {alike} cannot be told from it."
+
+
 def _left_out(study: StudyData) -> str:
     """What the numbers do not contain."""
     words = []
     running = sum(t.state in (State.RUNNING, State.WAITING) for t in study.trials)
     if running:
         words.append(
-            f"{_count(running, 'trial')} still running or waiting: this is a half-way look."
+            f"{_count(running, 'trial')} running or waiting: this is a half-way look."
         )
     complete = sum(trial.state is State.COMPLETE for trial in study.trials)
     others = complete - len(study.compared)
@@ -544,10 +549,11 @@ def _effect(value: float, estimate: Estimate | None, unit: str) -> str:
     if math.isnan(value):
         return "confounded"
     decimals = 1 if unit == "seconds" else 2
-    form = f"+.{decimals}f"
+    number = _number(value, "+", decimals)
     if estimate is None:
-        return f"{value:{form}} {unit}, no interval"
-    return f"{value:{form}} [{estimate.low:{form}}, {estimate.high:{form}}] {unit}"
+        return f"{number} {unit}, no interval"
+    ends = (_number(end, "+", decimals) for end in (estimate.low, estimate.high))
+    return f"{number} [{', '.join(ends)}] {unit}"
 
 
 def _interval(triple: tuple[float, float, float], sign: str = "") -> str:
@@ -557,7 +563,8 @@ def _interval(triple: tuple[float, float, float], sign: str = "") -> str:
 
 
 def _number(value: float, sign: str = "", decimals: int = 2) -> str:
-    return "" if math.isnan(value) else f"{value:{sign}.{decimals}f}"
+    # Zero has no minus: of what is rounded to it, the sign means nothing.
+    return "" if math.isnan(value) else f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"
 
 
 def _count(number: int, noun: str) -> str:
