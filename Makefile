@@ -61,8 +61,9 @@ champion: setup  ## Test a study's best trial on the test part, once, and regist
 	@test -n "$(STUDY)" || { echo 'error: make champion needs a study. Received: STUDY=. Fix: make champion STUDY=small'; exit 2; }
 	python -m src.champion "$(STUDY)" $(if $(TRIAL),--trial $(TRIAL)) $(if $(ROOT),--root "$(ROOT)") $(if $(filter-out 0,$(AGAIN)),--again)
 
-bench: setup  ## Hold pruners against a full grid, on its recorded learning curves
+bench: setup  ## Hold pruners against a full grid, on its recorded curves; time reports
 	python -m tests.benchmarks.asha_against_grid
+	python -m tests.benchmarks.report_time
 
 test: setup lint  ## Check style and types, and run all tests
 	pytest --numprocesses 2 --dist worksteal --cov=src --cov-report=term:skip-covered

@@ -8,7 +8,7 @@ import numpy as np
 
 from src.analysis.effects import LABELS, METRICS, UNITS, outcome_of
 from src.analysis.hyperparameters import always_changed_with, design, factors, in_design
-from src.analysis.leaderboard import leaderboard
+from src.analysis.leaderboard import Leader, Leaderboard
 from src.analysis.study_data import StudyData
 from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome
 from src.statistics import CrossedFit, Estimate, Outcome
@@ -43,15 +43,22 @@ class Judgement:
     num_trials: int
 
 
-def judge_claims(study: StudyData) -> tuple[Judgement, ...]:
-    """Answer every claim; intervals are wide enough to hold together with 95 % (Bonferroni)."""
+def judge_claims(study: StudyData, board: Leaderboard) -> tuple[Judgement, ...]:
+    """Answer every claim; intervals are wide enough to hold together with 95 % (Bonferroni).
+
+    Args:
+        study: With its claims.
+        board: The study's.
+    """
     if not study.claims:
         return ()
     confidence = 1 - 0.05 / len(study.claims)
-    return tuple(_judge(study, claim, confidence) for claim in study.claims)
+    return tuple(_judge(study, board, claim, confidence) for claim in study.claims)
 
 
-def _judge(study: StudyData, claim: ClaimConfig, confidence: float) -> Judgement:
+def _judge(
+    study: StudyData, board: Leaderboard, claim: ClaimConfig, confidence: float
+) -> Judgement:
     count = len(study.compared)
 
     def unresolved(reason: str) -> Judgement:
@@ -63,7 +70,7 @@ def _judge(study: StudyData, claim: ClaimConfig, confidence: float) -> Judgement
     if not np.isfinite(outcome.values).all():
         return unresolved(f"The {LABELS[claim.moves]} was not recorded.")
     if claim.raising is None:
-        return _judge_level(study, claim, outcome, confidence)
+        return _judge_level(study, board.leaders[0], claim, outcome, confidence)
     if claim.raising not in study.keys:
         return unresolved(f"{claim.raising} is the same in all {count} trials.")
     model = factors(study.compared, study.keys)
@@ -88,10 +95,9 @@ def _judge(study: StudyData, claim: ClaimConfig, confidence: float) -> Judgement
 
 
 def _judge_level(
-    study: StudyData, claim: ClaimConfig, outcome: Outcome, confidence: float
+    study: StudyData, best: Leader, claim: ClaimConfig, outcome: Outcome, confidence: float
 ) -> Judgement:
     """A claim about the best configuration's own outcome."""
-    best = leaderboard(study).leaders[0]
     runs = {trial.run_id for trial in best.trials}
     places = [place for place, trial in enumerate(study.compared) if trial.run_id in runs]
     weights = np.zeros(len(study.compared))

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from src.analysis.effects import LABELS, UNITS, Effect, Effects
 from src.analysis.faces import FaceErrors
 from src.analysis.leaderboard import Leader, Leaderboard
-from src.analysis.overfitting import Verdict, overfitting
+from src.analysis.overfitting import Verdict
 from src.analysis.study_data import StudyData
 from src.config.schema import ClaimOutcome
 from src.tracking.study import TrialRecord
@@ -89,7 +90,7 @@ def curves(study: StudyData, board: Leaderboard) -> Figure:
 def gap_against_mae(study: StudyData) -> Figure:
     """Every compared trial: generalisation gap against validation MAE, with the Pareto front."""
     mae, gap = study.values("best/val_mae"), study.values("best/gap")
-    verdicts = [overfitting(trial, study.curve(trial)).verdict for trial in study.compared]
+    verdicts = [study.verdict(trial) for trial in study.compared]
     figure, axes = _figure(4.6)
     for verdict in Verdict:
         chosen = np.array([each is verdict for each in verdicts])
@@ -117,7 +118,7 @@ def gap_against_mae_interactive(study: StudyData) -> dict[str, Any]:
                Verdict.unknown: "circle-open"}  # fmt: skip
     plotly = {Verdict.diverged: "#333333", Verdict.unknown: "#808080"}
     mae, gap = study.values("best/val_mae"), study.values("best/gap")
-    verdicts = [overfitting(trial, study.curve(trial)).verdict for trial in study.compared]
+    verdicts = [study.verdict(trial) for trial in study.compared]
     data = []
     for verdict in Verdict:
         chosen = [place for place, each in enumerate(verdicts) if each is verdict]
@@ -217,9 +218,11 @@ def parallel_coordinates(study: StudyData, effects: Effects) -> Figure:
     rank = np.empty(len(mae))
     rank[np.argsort(mae)] = np.linspace(0, 1, len(mae)) if len(mae) > 1 else [0.0]
     figure, axes = _figure(3.9)
-    for place in order:
-        good = 1 - rank[place]
-        axes.plot(scaled[place], color=str(0.85 * (1 - good)), linewidth=0.7 + 1.3 * good)
+    good = 1 - rank[order]
+    lines = [list(enumerate(row)) for row in scaled[order]]
+    grays = [str(0.85 * (1 - share)) for share in good]
+    axes.add_collection(LineCollection(lines, colors=grays, linewidths=0.7 + 1.3 * good))
+    axes.set_xlim(-0.3, len(labels) - 0.7)
     for place, factor in enumerate(effects.factors):
         for end, text in ((0, factor.levels[0]), (1, factor.levels[-1])):
             _end_label(axes, place, end, text)
@@ -333,7 +336,7 @@ def _common_top(study: StudyData, shown: Sequence[TrialRecord]) -> float:
 
 def _curve(axes: Axes, study: StudyData, trial: TrialRecord) -> None:
     curve = study.curve(trial)
-    found = overfitting(trial, curve)
+    found = study.overfitting[trial.run_id]
     epochs, train, val = (curve[key].to_numpy() for key in ("epoch", "mae/train", "mae/val"))
     axes.fill_between(epochs, train, val, color="0.85", label="gap")
     dots = "." if len(epochs) < 3 else ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from src.analysis.overfitting import Verdict, overfitting
+from src.analysis.overfitting import Verdict
 from src.analysis.study_data import StudyData
 from src.statistics import Contenders, holm
 from src.statistics.intervals import normal_quantile
@@ -103,7 +103,7 @@ def _leader(study: StudyData, places: np.ndarray, ends: np.ndarray, mark: bool) 
         gap=mean("best/gap"),
         best_epoch=mean("best/epoch"),
         seconds_per_epoch=mean("time/seconds_per_epoch"),
-        verdicts=tuple(overfitting(trial, study.curve(trial)).verdict for trial in trials),
+        verdicts=tuple(study.verdict(trial) for trial in trials),
         could_be_best=mark,
     )
 

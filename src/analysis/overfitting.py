@@ -48,7 +48,7 @@ class Overfitting:
     degradation: float
 
 
-def overfitting(trial: TrialRecord, curve: pd.DataFrame) -> Overfitting:
+def judge(trial: TrialRecord, curve: pd.DataFrame) -> Overfitting:
     """Judge a trial by its curves.
 
     Args:

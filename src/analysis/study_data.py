@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from src.analysis.overfitting import Overfitting, Verdict, judge
 from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome
 from src.search.report import varied_keys
 from src.tracking.archive import find_study, recorded_config
@@ -110,6 +111,15 @@ class StudyData:
         """A trial's epochs, as in `curves`."""
         return self._curves_by_run.get(trial.run_id, self.curves.iloc[:0])
 
+    @cached_property
+    def overfitting(self) -> Mapping[str, Overfitting]:
+        """How each trial overfits, by its run's id."""
+        return {trial.run_id: judge(trial, self.curve(trial)) for trial in self.trials}
+
+    def verdict(self, trial: TrialRecord) -> Verdict:
+        """In a word."""
+        return self.overfitting[trial.run_id].verdict
+
     def _is_no_number(self, key: str) -> bool:
         texts = (trial.params.get(key, "") for trial in self.compared)
         return not all(re.fullmatch(r"[-+.\de]+", text) for text in texts)
@@ -196,12 +206,14 @@ def _claims(config: Mapping[str, object]) -> tuple[ClaimConfig, ...]:
 
 
 def _measured(trials: Sequence[TrialRecord]) -> dict[str, Measured]:
-    parts = {}
+    """Parts whose predictions all trials kept. One digest means the same faces in one order."""
+    found = {}
     for part in ("train", "val"):
-        tables = [read_predictions(trial, part) for trial in trials]
-        kept = [table for table in tables if table is not None]
-        if not kept or len(kept) < len(tables) or len({len(table) for table in kept}) > 1:
+        faces = read_predictions(trials[0], part) if trials else None
+        if faces is None:
             continue
-        predictions = np.array([table["prediction"].to_numpy(float) for table in kept])
-        parts[part] = Measured(kept[0][["row", "file_name", "age"]], predictions)
-    return parts
+        tables = [read_predictions(trial, part, ["prediction"]) for trial in trials]
+        kept = [table["prediction"].to_numpy(float) for table in tables if table is not None]
+        if len(kept) == len(trials) and {len(column) for column in kept} == {len(faces)}:
+            found[part] = Measured(faces.drop(columns="prediction"), np.array(kept))
+    return found

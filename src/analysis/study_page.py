@@ -13,7 +13,7 @@ from src.analysis.claims import Judgement, judge_claims
 from src.analysis.effects import LABELS, UNITS, Effect, Effects, estimate_effects
 from src.analysis.faces import FaceErrors, face_errors, pull_to_the_mean
 from src.analysis.leaderboard import Leader, Leaderboard, leaderboard
-from src.analysis.overfitting import RULE, overfitting
+from src.analysis.overfitting import RULE
 from src.analysis.recorded import SeedTrial, seed_trials
 from src.analysis.study_data import StudyData
 from src.config.schema import ClaimOutcome
@@ -38,7 +38,7 @@ def study_document(study: StudyData, worst_faces: Sequence[bytes] = ()) -> Docum
     """
     board = leaderboard(study)
     effects = estimate_effects(study)
-    judgements = judge_claims(study)
+    judgements = judge_claims(study, board)
     errors = face_errors(study)
     sections = [
         _conclusions(study, judgements),
@@ -93,9 +93,7 @@ def _left_out(study: StudyData) -> str:
     words = []
     running = sum(t.state in (State.RUNNING, State.WAITING) for t in study.trials)
     if running:
-        words.append(
-            f"{_count(running, 'trial')} running or waiting: this is a half-way look."
-        )
+        words.append(f"{_count(running, 'trial')} running or waiting: this is a half-way look.")
     complete = sum(trial.state is State.COMPLETE for trial in study.trials)
     others = complete - len(study.compared)
     if others:
@@ -256,7 +254,7 @@ def _overfitting(study: StudyData, board: Leaderboard) -> Section:
 def _overfitting_table(study: StudyData) -> Table:
     rows, values = [], []
     for trial in study.trials:
-        found = overfitting(trial, study.curve(trial))
+        found = study.overfitting[trial.run_id]
         metrics = trial.metrics
         state = "INFEASIBLE" if "infeasible" in trial.tags else str(trial.state)
         gap, low, high = (metrics.get(f"best/gap{end}", math.nan) for end in ("", "_low", "_high"))

@@ -93,7 +93,6 @@ class CrossedFit:
         self._outcome = outcome
         self._inverse = np.linalg.pinv(design)
         rank = int(np.linalg.matrix_rank(design))
-        self._hat = design @ self._inverse
         self.degrees_of_freedom = len(design) - rank
 
     def is_estimable(self, contrast: np.ndarray) -> bool:
@@ -159,16 +158,20 @@ class CrossedFit:
         """Of a trial around the model, and the part of it that comes from the faces it met."""
         if self.degrees_of_freedom == 0:
             return 0.0, 0.0
-        residuals = self._outcome.values - self._hat @ self._outcome.values
+        residuals = self._around(self._outcome.values)
         between_trials = float(residuals @ residuals) / self.degrees_of_freedom
         from_faces = 0.0
         for faces in self._outcome.faces:
-            by_face = faces.errors - self._hat @ faces.errors
-            by_face = by_face - by_face.mean(axis=1, keepdims=True)
+            by_face = self._around(faces.errors)
+            by_face -= by_face.mean(axis=1, keepdims=True)
             count = faces.errors.shape[1]
             noise = float(np.sum(by_face**2)) / (self.degrees_of_freedom * (count - 1))
             from_faces += noise / count
         return between_trials, from_faces
+
+    def _around(self, values: np.ndarray) -> np.ndarray:
+        """What the model leaves of values that have a row for each trial."""
+        return np.asarray(values - self._design @ (self._inverse @ values))
 
 
 def interaction_p_value(

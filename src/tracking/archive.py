@@ -14,6 +14,7 @@ import mlflow
 from mlflow.entities import Run as MlflowRun
 from mlflow.tracking import MlflowClient
 
+from src.config.validation import is_study_name
 from src.errors import MissingFileError, UsageError
 from src.tracking.patience import patient
 from src.tracking.state import State
@@ -61,13 +62,22 @@ def find_study(experiment: str, name: str) -> StudyStore:
         FileNotFoundError: If there is no store.
         ValueError: If the store has no such experiment or study.
     """
-    known = [study.name for study in studies(experiment)]
-    if name not in known:
-        raise UsageError(
-            f'The experiment "{experiment}" has no study "{name}". Received: STUDY={name}. '
-            f"Fix: {_nearest(name, known, otherwise='`make sweep` runs one')}"
-        )
-    return StudyStore(experiment, name)
+    experiment_id = find_experiment(experiment)
+    if is_study_name(name) and has_study(experiment_id, name):
+        return StudyStore(experiment, name)
+    known = [study.name for study in studies(experiment)]  # reads every run
+    raise UsageError(
+        f'The experiment "{experiment}" has no study "{name}". Received: STUDY={name}. '
+        f"Fix: {_nearest(name, known, otherwise='`make sweep` runs one')}"
+    )
+
+
+@patient
+def has_study(experiment_id: str, name: str) -> bool:
+    """Whether there is a run of this study, whose name has no quotes."""
+    return bool(
+        MlflowClient().search_runs([experiment_id], f"tags.study = '{name}'", max_results=1)
+    )
 
 
 @patient

@@ -61,24 +61,28 @@ def read_curves(study: str, trials: Sequence[TrialRecord], keys: Sequence[str]) 
 
 
 @patient
-def read_predictions(trial: TrialRecord, part: str) -> pd.DataFrame | None:
+def read_predictions(
+    trial: TrialRecord, part: str, columns: list[str] | None = None
+) -> pd.DataFrame | None:
     """What the trial's best epoch predicts for each face of a part.
 
     Args:
         trial: Of any study.
         part: `train` (the measured faces of it), `val` or `test`.
+        columns: Which of row, file_name, age and prediction (years); None for all.
 
     Returns:
-        Columns row, file_name, age and prediction (years); None where it was not kept.
+        One row for each face; None where it was not kept.
     """
     path = f"predictions/{part}.parquet"
     local = _local_folder(trial)
     if local is not None:
-        return pd.read_parquet(local / path) if (local / path).is_file() else None
+        file = local / path
+        return pd.read_parquet(file, columns=columns) if file.is_file() else None
     client = MlflowClient()
     if all(file.path != path for file in client.list_artifacts(trial.run_id, "predictions")):
         return None
-    return pd.read_parquet(client.download_artifacts(trial.run_id, path))
+    return pd.read_parquet(client.download_artifacts(trial.run_id, path), columns=columns)
 
 
 def _sqlite_file() -> Path | None:

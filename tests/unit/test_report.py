@@ -1,6 +1,9 @@
 """`make report` on studies in every state, written into a store without training."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -197,6 +200,18 @@ def test_recorded_seed_study_needs_nothing_but_a_clone(capsys) -> None:
     report("seed_recorded")
     assert len(read_study(EXPERIMENT, "seed_recorded").trials) == 3
     assert [trial.number for trial in seed_trials()] == [1, 2, 3]
+
+
+def test_a_report_needs_neither_tensorflow_nor_keras() -> None:
+    code = (
+        "import sys; from src.report import main; main(['seed_recorded']); "
+        "print(sorted({'tensorflow', 'keras', 'keras_tuner'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize(

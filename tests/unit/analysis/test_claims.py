@@ -1,8 +1,13 @@
 import pytest
 
 from src.analysis.claims import Answer, judge_claims
+from src.analysis.leaderboard import leaderboard
 from tests.unit.analysis.made_data import claim, study_data
 from tests.unit.analysis.made_study import grid
+
+
+def judged(study):
+    return judge_claims(study, leaderboard(study))
 
 
 def dropout_helps(configuration) -> float:
@@ -27,21 +32,21 @@ def dropout_helps(configuration) -> float:
 )
 def test_answers(asked, answer) -> None:
     study = study_data(effect=dropout_helps, spread=0.05, claims=[asked])
-    (judgement,) = judge_claims(study)
+    (judgement,) = judged(study)
     assert judgement.answer is answer, judgement.reason
 
 
 def test_reason_has_effect_interval_and_number_of_trials() -> None:
     study = study_data(effect=dropout_helps, claims=[claim()])
-    (judgement,) = judge_claims(study)
+    (judgement,) = judged(study)
     assert judgement.reason.startswith("from 0.0 to 0.2: -")
     assert "years [-" in judgement.reason
     assert judgement.reason.endswith("n = 24")
 
 
 def test_intervals_widen_with_the_number_of_claims() -> None:
-    (alone,) = judge_claims(study_data(claims=[claim()]))
-    first, *_ = judge_claims(study_data(claims=[claim()] * 4))
+    (alone,) = judged(study_data(claims=[claim()]))
+    first, *_ = judged(study_data(claims=[claim()] * 4))
     assert first.estimate.low < alone.estimate.low < alone.estimate.high < first.estimate.high
     assert "98.75%" in first.reason
 
@@ -54,7 +59,7 @@ def test_confounded_claims_name_the_culprit() -> None:
         {"model.dropout_rate": "1", "data.batch_size": "32", "optimizer.learning_rate": rate}
         for rate in ("1", "2")
     ]
-    (judgement,) = judge_claims(study_data(together, claims=[claim()]))
+    (judgement,) = judged(study_data(together, claims=[claim()]))
     assert judgement.answer is Answer.not_resolved
     assert "never changed without data.batch_size" in judgement.reason
 
@@ -63,4 +68,4 @@ def test_confounded_claims_name_the_culprit() -> None:
 def test_hardly_any_trials_resolve_nothing(num_trials: int) -> None:
     asked = [claim(), claim("optimizer.learning_rate")]
     study = study_data(grid()[:num_trials], num_seeds=1, claims=asked)
-    assert {each.answer for each in judge_claims(study)} == {Answer.not_resolved}
+    assert {each.answer for each in judged(study)} == {Answer.not_resolved}

@@ -3,19 +3,19 @@ import math
 import pandas as pd
 import pytest
 
-from src.analysis.overfitting import Verdict, overfitting
+from src.analysis.overfitting import Verdict, judge
 from tests.unit.analysis.made_data import record
 
 
-def judge(train: list[float], val: list[float], tags: dict[str, str] | None = None):
+def judged(train: list[float], val: list[float], tags: dict[str, str] | None = None):
     curve = pd.DataFrame(
         {"epoch": range(1, len(val) + 1), "mae/train": train, "mae/val": val}, dtype=float
     )
-    return overfitting(record(1, {}, {"val/median_predictor_mae": 13.0}, tags=tags or {}), curve)
+    return judge(record(1, {}, {"val/median_predictor_mae": 13.0}, tags=tags or {}), curve)
 
 
 def test_onset_and_degradation_by_hand() -> None:
-    found = judge([9, 7, 5, 3], [10, 8, 8.5, 9])
+    found = judged([9, 7, 5, 3], [10, 8, 8.5, 9])
     assert (found.onset_epoch, found.degradation) == (2, 1.0)
     assert found.verdict is Verdict.overfits  # +1.0 of 8 years while the training error fell
 
@@ -30,23 +30,23 @@ def test_onset_and_degradation_by_hand() -> None:
     ],
 )
 def test_verdicts_follow_the_stated_rule(train, val, verdict) -> None:
-    assert judge(train, val).verdict is verdict
+    assert judged(train, val).verdict is verdict
 
 
 def test_validation_that_improves_to_the_end_has_no_onset() -> None:
-    found = judge([9, 8, 7], [10, 9, 8])
+    found = judged([9, 8, 7], [10, 9, 8])
     assert found.onset_epoch is None
     assert found.degradation == 0
 
 
 def test_noise_after_training_has_stopped_improving_is_no_overfitting() -> None:
-    found = judge([9, 8, 8.5], [10, 9, 9.9])
+    found = judged([9, 8, 8.5], [10, 9, 9.9])
     assert found.onset_epoch is None
     assert found.verdict is Verdict.fits
 
 
 def test_no_epoch_is_unknown_and_an_infeasible_trial_diverged() -> None:
-    assert judge([], []).verdict is Verdict.unknown
-    assert math.isnan(judge([], []).degradation)
-    assert judge([], [], {"infeasible": "loss is nan"}).verdict is Verdict.diverged
-    assert judge([9], [9], {"infeasible": "loss is nan"}).verdict is Verdict.diverged
+    assert judged([], []).verdict is Verdict.unknown
+    assert math.isnan(judged([], []).degradation)
+    assert judged([], [], {"infeasible": "loss is nan"}).verdict is Verdict.diverged
+    assert judged([9], [9], {"infeasible": "loss is nan"}).verdict is Verdict.diverged
