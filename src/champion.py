@@ -51,28 +51,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def choose(trials: "Sequence[TrialRecord]", study: str, number: int | None) -> "TrialRecord":
     """The complete trial with this number, of several the last one; None: the study's best.
 
+    The best of those whose errors can be compared, see `comparable`.
+
     Raises:
         UsageError: If there is none.
     """
+    from src.analysis.study_data import comparable
     from src.tracking import State
     from src.tracking.study import numbered
 
-    complete = [trial for trial in trials if trial.state is State.COMPLETE]
     if number is not None:
         wanted = numbered(trials, study, number)
-        complete = [trial for trial in complete if trial.number == number]
+        complete = [t for t in trials if t.state is State.COMPLETE and t.number == number]
         if not complete:
             raise UsageError(
                 f"Only a complete trial can be tested. Received: TRIAL={number}, which is "
                 f'{wanted.state}. Fix: another trial; `make trials STUDY="{study}"` lists them'
             )
         return complete[-1]
-    if not complete:
+    candidates = comparable(trials)
+    if not candidates:
         raise UsageError(
             f'No trial of study "{study}" is complete. Received: STUDY={study} with {len(trials)} '
             "trials. Fix: type its command again, which goes on with what is missing"
         )
-    return min(reversed(complete), key=_val_mae)  # of a trial and its replay, the replay
+    return min(candidates, key=_val_mae)
 
 
 def _crown(experiment: str, study: str, number: int | None, again: bool, root: str | None) -> None:
@@ -120,15 +123,11 @@ def _val_mae(trial: "TrialRecord") -> float:
 
 
 def _place(trial: "TrialRecord", trials: "Sequence[TrialRecord]") -> tuple[int, int]:
-    """Number of complete trials, a configuration and its replays counted once; and its rank."""
-    from src.tracking import State
+    """Number of trials that it can be compared with, and its rank among them."""
+    from src.analysis.study_data import comparable
 
-    errors = {
-        other.configuration_hash: _val_mae(other)
-        for other in trials
-        if other.state is State.COMPLETE
-    }
-    return len(errors), 1 + sum(error < _val_mae(trial) for error in errors.values())
+    errors = [_val_mae(other) for other in comparable(trials)]
+    return len(errors), 1 + sum(error < _val_mae(trial) for error in errors)
 
 
 def _recorded(trial: "TrialRecord", study: str, root: str | None) -> Config:

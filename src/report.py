@@ -43,8 +43,9 @@ def _report(experiment: str, study: str, claims_file: str | None) -> None:
     from src.analysis.publishing import publish
     from src.analysis.study_data import read_study
     from src.console import show
-    from src.search.report import axis_keys, table, varied_keys
-    from src.tracking.views import save_views
+    from src.search.report import axis_keys, description, headline, table, varied_keys
+    from src.tracking.archive import find_study
+    from src.tracking.views import save_views, study_links
 
     if study == recorded.NAME:
         overrides = ["study=seed", f"study.name={study}", "data=sample"]
@@ -53,6 +54,10 @@ def _report(experiment: str, study: str, claims_file: str | None) -> None:
     data = read_study(experiment, study, late_claims)
     links = save_views(data.experiment_id, study, varied_keys(data.trials), axis_keys(data.trials))
     published = publish(data, _EXPERIMENTS)
+    if data.parent_id:
+        from_page = study_links(data.experiment_id, study, page="")
+        text = description(data.question, headline(data.trials), from_page, data.trials)
+        find_study(experiment, study).set_tags(data.parent_id, {"mlflow.note.content": text})
     show(table(f'Study "{study}"', data.trials))
     print(f"\n{_plain(published.summary)}\n")
     print(f"Report: {published.folder}/README.md, and report.html beside it.")

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from src.analysis.effects import Effects
+from src.analysis.hyperparameters import Factor
 from src.analysis.leaderboard import Leaderboard
-from src.analysis.study_data import StudyData
+from src.analysis.study_data import StudyData, diverged
 from src.tracking.state import State
 
 _LATE_SHARE = 0.1  # of the epochs: a best epoch in the last tenth may not be the last word
@@ -34,14 +35,14 @@ class Check:
 def check(study: StudyData, board: Leaderboard, effects: Effects) -> tuple[Check, ...]:
     """All four."""
     return (
-        _boundary(board, effects),
+        _boundary(study, board, effects),
         _sampling(study, effects),
         _infeasible(study),
         _curves(study),
     )
 
 
-def _boundary(board: Leaderboard, effects: Effects) -> Check:
+def _boundary(study: StudyData, board: Leaderboard, effects: Effects) -> Check:
     question = "Is the best configuration inside what was tried?"
     ordered = [factor for factor in effects.factors if factor.numbers is not None]
     if not board.leaders or not ordered:
@@ -49,10 +50,12 @@ def _boundary(board: Leaderboard, effects: Effects) -> Check:
     best = board.leaders[0].configuration
     edges, pairs = [], []
     for factor in ordered:
-        if len(factor.levels) == 2:
+        tried = {t.params[factor.key] for t in study.trials if factor.key in t.params}
+        levels = Factor(factor.key, tuple(tried)).levels  # of failed and pruned trials, too
+        if len(levels) == 2:
             pairs.append(factor.label)
-        elif best[factor.key] in (factor.levels[0], factor.levels[-1]):
-            end = "smallest" if best[factor.key] == factor.levels[0] else "largest"
+        elif best[factor.key] in (levels[0], levels[-1]):
+            end = "smallest" if best[factor.key] == levels[0] else "largest"
             edges.append(f"{factor.label} is the {end} tried ({best[factor.key]})")
     words = [f"{'; '.join(edges)}: a better one may lie beyond." if edges else ""]
     if pairs:
@@ -82,11 +85,14 @@ def _infeasible(study: StudyData) -> Check:
     question = "Did few trials fail?"
     ended = [t for t in study.trials if t.state in (State.COMPLETE, State.PRUNED, State.FAILED)]
     infeasible = sum("infeasible" in trial.tags for trial in ended)
+    lost = sum(trial.state is State.COMPLETE and diverged(trial) for trial in ended)
     failed = sum(trial.state is State.FAILED for trial in ended) - infeasible
     if not ended:
         return Check(question, False, "No trial has ended.")
-    words = f"{infeasible} infeasible and {failed} failed of {len(ended)} that ended"
-    return Check(question, (infeasible + failed) <= 0.1 * len(ended), words + ".")
+    words = f"{infeasible} infeasible and {failed} failed of {len(ended)} that ended."
+    if lost:
+        words += f" {lost} more ended with an error beyond all measure."
+    return Check(question, infeasible + failed + lost <= 0.1 * len(ended), words)
 
 
 def _curves(study: StudyData) -> Check:
@@ -102,6 +108,6 @@ def _curves(study: StudyData) -> Check:
         return Check(question, False, "No curve has three epochs.")
     words = (
         f"In {late} of {total} trials the best epoch is in the last tenth: "
-        f"{'longer training could change their order' if late else 'more epochs would not help'}."
+        f"{'longer training could change their order' if late else 'the others had turned before'}."
     )
     return Check(question, late <= total / 4, words)

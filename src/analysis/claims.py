@@ -1,13 +1,14 @@
 """What a study says of the claims it was to test."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 
 from src.analysis.effects import LABELS, METRICS, UNITS, outcome_of
-from src.analysis.hyperparameters import always_changed_with, design, factors, in_design
+from src.analysis.hyperparameters import design, entangled_with, factors, in_design
 from src.analysis.leaderboard import Leader, Leaderboard
 from src.analysis.study_data import StudyData
 from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome
@@ -71,6 +72,9 @@ def _judge(
         return unresolved(f"The {LABELS[claim.moves]} was not recorded.")
     if claim.raising is None:
         return _judge_level(study, board.leaders[0], claim, outcome, confidence)
+    for key, others in study.merged.items():
+        if claim.raising in others:
+            return unresolved(f"{claim.raising} changed only together with {key}.")
     if claim.raising not in study.keys:
         return unresolved(f"{claim.raising} is the same in all {count} trials.")
     model = factors(study.compared, study.keys)
@@ -81,9 +85,10 @@ def _judge(
     fit = CrossedFit(design(model, count), outcome)
     weights = in_design(model, factor, trend.weights)
     if not fit.is_estimable(weights):
-        others = ", ".join(always_changed_with(model, factor))
-        joint = f"never changed without {others}" if others else "cannot be told from the others"
-        return unresolved(f"{claim.raising} {joint}: confounded in these {count} trials.")
+        culprits = ", ".join(entangled_with(model, factor, fit, weights))
+        return unresolved(
+            f"{claim.raising} cannot be told from {culprits}: confounded in these {count} trials."
+        )
     estimate = fit.estimate(weights, confidence)
     if estimate is None:
         return unresolved(
@@ -91,7 +96,11 @@ def _judge(
             f"{count} trials leave nothing to judge their spread by."
         )
     change = f"from {trend.low} to {trend.high}"
-    return _answered(claim, estimate, f"{change}: ", count, confidence)
+    judgement = _answered(claim, estimate, f"{change}: ", count, confidence)
+    if study.num_pruned and judgement.answer is Answer.contradicted:
+        reason = f"{judgement.reason}; of survivors only, whose differences are too small"
+        return replace(judgement, answer=Answer.not_resolved, reason=reason)
+    return judgement
 
 
 def _judge_level(
@@ -107,7 +116,11 @@ def _judge_level(
     value = float(weights @ outcome.values)
     number = best.trials[0].number
     who = f"best configuration (trial {number}): " if number else "best configuration: "
-    estimate = fit.mean_of(weights, confidence) or _from_record(study, claim.moves, places)
+    estimate = fit.mean_of(weights)
+    if not outcome.faces:  # then the fit knows nothing of other faces
+        of_faces = _from_record(study, claim.moves, places)
+        errors = [each.standard_error for each in (estimate, of_faces) if each]
+        estimate = Estimate.of_normal(value, math.hypot(*errors)) if of_faces else None
     if estimate is None:
         return Judgement(
             claim,
@@ -116,7 +129,11 @@ def _judge_level(
             None,
             len(places),
         )
-    return _answered(claim, estimate.at(confidence), who, len(places), confidence)
+    judgement = _answered(claim, estimate.at(confidence), who, len(places), confidence)
+    if fit.degrees_of_freedom == 0:
+        about = "over other faces, not over other trainings"
+        return replace(judgement, reason=f"{judgement.reason}, {about}")
+    return judgement
 
 
 def _from_record(study: StudyData, moves: ClaimOutcome, places: Sequence[int]) -> Estimate | None:

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import special
 
 from src.analysis.hyperparameters import (
     Factor,
-    always_changed_with,
     design,
+    entangled_with,
     factors,
     in_design,
 )
@@ -48,7 +49,7 @@ class Effect:
         high: Value that is changed to.
         value: In the outcome's unit; NaN where it cannot be told.
         estimate: With its interval; None where there is none.
-        p_adjusted: Holm's, over all effects of the study; NaN without an estimate.
+        p_adjusted: Holm's, over all effects and interactions; NaN without an estimate.
         confounded_with: Hyperparameters that always changed too; told where there is no value.
     """
 
@@ -74,7 +75,7 @@ class Interaction:
     Attributes:
         keys: The two.
         outcome: What is moved.
-        p_adjusted: Holm's, over all pairs and outcomes.
+        p_adjusted: Holm's, over all effects and interactions.
         largest: Largest departure of a cell's mean from the sum of the two effects, in the
             outcome's unit, without sign.
     """
@@ -117,7 +118,7 @@ class Effects:
         forest_score: R² of the forest on trials that its trees have not seen.
         degrees_of_freedom: What the trials leave to judge their spread by.
         smallest_seen: Effect on validation MAE, years, that a study like this finds four times in
-            five (2.8 standard errors); NaN where there is no interval.
+            five, corrections included; NaN where there is no interval.
     """
 
     factors: tuple[Factor, ...]
@@ -160,19 +161,15 @@ def estimate_effects(study: StudyData) -> Effects:
         effects += _main_effects(model, fit, outcome)
         tested += _interactions(model, matrix, data.values, outcome)
     importances, score = _importances(model, study.values("best/val_mae"))
-    errors = [
-        effect.estimate.standard_error
-        for effect in effects
-        if effect.estimate and effect.outcome is ClaimOutcome.val_mae
-    ]
+    corrected, pairs = _corrected(effects, tested)
     return Effects(
         factors=model,
-        effects=tuple(_corrected_effects(effects)),
-        interactions=tuple(_corrected_interactions(tested)),
+        effects=corrected,
+        interactions=pairs,
         importances=importances,
         forest_score=score,
         degrees_of_freedom=freedom,
-        smallest_seen=2.8 * float(np.median(errors)) if errors else np.nan,
+        smallest_seen=_smallest_seen(corrected, len(pairs)),
     )
 
 
@@ -188,7 +185,7 @@ def _main_effects(model: Sequence[Factor], fit: CrossedFit, outcome: ClaimOutcom
                     fit.value(weights) if can_tell else np.nan,
                     fit.estimate(weights) if can_tell else None,
                     np.nan,
-                    () if can_tell else always_changed_with(model, factor),
+                    () if can_tell else entangled_with(model, factor, fit, weights),
                 )
             )  # fmt: skip
     return rows
@@ -209,20 +206,31 @@ def _interactions(
     return rows
 
 
-def _corrected_effects(effects: Sequence[Effect]) -> list[Effect]:
+def _corrected(
+    effects: Sequence[Effect], tested: Sequence[Interaction]
+) -> tuple[tuple[Effect, ...], tuple[Interaction, ...]]:
     """One family: a reader looks at all of them, and would remember the one that stood out."""
-    with_estimate = [effect for effect in effects if effect.estimate]
-    adjusted = iter(holm([e.estimate.p_value for e in with_estimate if e.estimate]))
-    return [
+    told = [effect for effect in effects if effect.estimate]
+    p_values = [effect.estimate.p_value for effect in told if effect.estimate]
+    adjusted = iter(holm([*p_values, *(interaction.p_adjusted for interaction in tested)]))
+    corrected = tuple(
         replace(effect, p_adjusted=float(next(adjusted))) if effect.estimate else effect
         for effect in effects
-    ]
+    )
+    pairs = [replace(interaction, p_adjusted=float(next(adjusted))) for interaction in tested]
+    return corrected, tuple(sorted(pairs, key=lambda pair: pair.p_adjusted))
 
 
-def _corrected_interactions(tested: Sequence[Interaction]) -> list[Interaction]:
-    adjusted = holm([interaction.p_adjusted for interaction in tested])
-    rows = [replace(one, p_adjusted=float(p)) for one, p in zip(tested, adjusted, strict=True)]
-    return sorted(rows, key=lambda row: row.p_adjusted)
+def _smallest_seen(effects: Sequence[Effect], num_pairs: int) -> float:
+    """With a power of 80 %, where the first step of Holm's correction has to be passed."""
+    told = [effect for effect in effects if effect.estimate]
+    estimates = [e.estimate for e in told if e.estimate and e.outcome is ClaimOutcome.val_mae]
+    if not estimates:
+        return np.nan
+    error = float(np.median([estimate.standard_error for estimate in estimates]))
+    freedom = float(np.median([estimate.degrees_of_freedom for estimate in estimates]))
+    tail = 1 - _ALPHA / 2 / (len(told) + num_pairs)
+    return float(special.stdtrit(freedom, tail) + special.stdtrit(freedom, 0.8)) * error
 
 
 def _importances(

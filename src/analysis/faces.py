@@ -110,11 +110,12 @@ def pull_to_the_mean(errors: FaceErrors) -> str:
         if band is None:
             continue
         bias, low, high = band.bias
-        tendency = "too old" if low > 0 else "too young" if high < 0 else "without clear bias"
+        tendency = "too old" if low > 0 else "too young" if high < 0 else "with no clear bias"
         words.append(f"{name} are guessed {tendency} ({bias:+.1f} years, n = {band.count})")
     text = "; ".join(words)
     slope = (
-        f" A year of age raises the guess by {errors.slope:.2f} years; 1 would be right."
+        f" A year of age raises the guess by {errors.slope:.2f} years; less "
+        "than 1 is a pull to the mean."
         if np.isfinite(errors.slope)
         else ""
     )

@@ -26,6 +26,7 @@ _COLOURS = {Verdict.fits: "#009e73", Verdict.overfits: VAL, Verdict.underfit: TR
 _WIDTH = 5.4  # inches; at this width, type of 10 points can be read on a phone
 MOST_LEADERS = 25
 MOST_CURVES = 24
+MOST_FACTORS = 6
 
 
 def name_of(configuration: Mapping[str, str]) -> str:
@@ -173,7 +174,7 @@ def effects_forest(effects: Effects, outcome: ClaimOutcome) -> Figure:
 
 def effect_by_level(study: StudyData, effects: Effects) -> Figure:
     """Every trial's MAE and gap against each hyperparameter, with the mean of each value."""
-    model = effects.factors[:6]
+    model = effects.factors[:MOST_FACTORS]
     figure = Figure(figsize=(_WIDTH, 0.7 + 2.1 * len(model)), layout="constrained")
     grid = figure.subplots(len(model), 2, squeeze=False)
     shown = (
@@ -327,11 +328,15 @@ def _short_name(row: Leader) -> str:
 
 
 def _common_top(study: StudyData, shown: Sequence[TrialRecord]) -> float:
-    """Of all curves but for the outbursts of a few."""
+    """Years that all curves fit under, but for outbursts: twice what no model would reach."""
     values = [study.curve(trial)[["mae/train", "mae/val"]].to_numpy().ravel() for trial in shown]
-    together = np.concatenate(values) if values else np.array([1.0])
+    together = np.concatenate(values)
     finite = together[np.isfinite(together)]
-    return float(np.quantile(finite, 0.98)) * 1.1 if len(finite) else 1.0
+    if not len(finite):
+        return 1.0
+    baselines = study.values("val/median_predictor_mae")
+    outburst = 2 * float(np.nanmax(baselines)) if np.isfinite(baselines).any() else np.inf
+    return min(float(finite.max()), outburst) * 1.05
 
 
 def _curve(axes: Axes, study: StudyData, trial: TrialRecord) -> None:

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from src.statistics import CrossedFit
 from src.tracking.study import TrialRecord
 
 _MOST_LEVELS = 6  # more values than this are a line, fewer are levels of their own
@@ -47,7 +48,9 @@ class Factor:
 
     @cached_property
     def numbers(self) -> np.ndarray | None:
-        """The values as numbers, shape `(num_trials,)`; None where some are none."""
+        """The values as numbers, shape `(num_trials,)`, yes being 1; None where some are none."""
+        if set(self.texts) <= {"False", "True"}:
+            return np.array([float(text == "True") for text in self.texts])
         try:
             values = np.array([float(text) for text in self.texts])
         except ValueError:
@@ -57,8 +60,10 @@ class Factor:
     @cached_property
     def levels(self) -> tuple[str, ...]:
         """Distinct values, by size where they are numbers."""
-        distinct = set(self.texts)
-        return tuple(sorted(distinct, key=float if self.numbers is not None else None))
+        if self.numbers is None:
+            return tuple(sorted(set(self.texts)))
+        sizes = dict(zip(self.texts, self.numbers, strict=True))
+        return tuple(sorted(sizes, key=lambda text: (sizes[text], text)))
 
     @property
     def is_logarithmic(self) -> bool:
@@ -105,17 +110,17 @@ class Factor:
     def trend(self) -> Contrast | None:
         """From the lowest value to the highest along a straight line.
 
-        Of levels: the least-squares line through their effects. None of what are no numbers,
-        unless there are just two of them.
+        Of levels: the least-squares line through their effects. None of what are no numbers:
+        "raising" them means nothing.
         """
+        if self.numbers is None:
+            return None
         low, high = self.levels[0], self.levels[-1]
         span = float(np.ptp(self.places))
         if self.is_line:
             return Contrast(low, high, np.array([span]))
         if len(self.levels) == 2:
             return self.contrasts[0]
-        if self.numbers is None:
-            return None
         places = np.array([self.places[self.texts.index(level)] for level in self.levels])
         centred = places - places.mean()
         return Contrast(low, high, (centred / (centred @ centred) * span)[1:])
@@ -133,11 +138,39 @@ def design(model: Sequence[Factor], num_trials: int) -> np.ndarray:
 
 def in_design(model: Sequence[Factor], factor: Factor, weights: np.ndarray) -> np.ndarray:
     """A factor's weights among those of the whole design."""
-    parts = [np.zeros(1)]
-    parts += [
-        weights if each is factor else np.zeros(each.terms.shape[1]) for each in model
-    ]  # fmt: skip
-    return np.concatenate(parts)
+    whole = np.zeros(1 + sum(each.terms.shape[1] for each in model))
+    whole[_place(model, factor)] = weights
+    return whole
+
+
+def _place(model: Sequence[Factor], factor: Factor) -> slice:
+    """Where a factor's terms stand in the design."""
+    start = 1
+    for each in model:
+        width = each.terms.shape[1]
+        if each is factor:
+            return slice(start, start + width)
+        start += width
+    raise ValueError(f"{factor.key} is not in the model")
+
+
+def entangled_with(
+    model: Sequence[Factor], factor: Factor, fit: CrossedFit, weights: np.ndarray
+) -> tuple[str, ...]:
+    """Hyperparameters that a contrast cannot be told from.
+
+    Those that always changed with it, if there are any; else those whose terms stand in what no
+    trial tells.
+    """
+    together = always_changed_with(model, factor)
+    if together:
+        return together
+    untold = fit.untold(weights)
+    return tuple(
+        each.key
+        for each in model
+        if each is not factor and np.abs(untold[_place(model, each)]).max() > 1e-6
+    )
 
 
 def always_changed_with(model: Sequence[Factor], factor: Factor) -> tuple[str, ...]:

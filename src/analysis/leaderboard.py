@@ -78,7 +78,8 @@ def leaderboard(study: StudyData) -> Leaderboard:
         optimism = math.nan
         method = (
             "Errors of single faces were not kept: intervals are as recorded, marks come from an "
-            "unpaired test (Holm), which is too cautious for trials on the same faces."
+            "unpaired test (Holm). It is rough: it knows neither what the trials have in common by "
+            "their faces, nor how seeds differ."
         )
     rows = [
         _leader(study, np.flatnonzero(groups == group), ends[group], bool(marks[group]))

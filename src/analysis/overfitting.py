@@ -6,6 +6,7 @@ from enum import StrEnum, auto
 
 import pandas as pd
 
+from src.tracking.state import State
 from src.tracking.study import TrialRecord
 
 DIVERGED_RATIO = 1.5
@@ -37,7 +38,7 @@ class Overfitting:
     """A trial's overfitting.
 
     Attributes:
-        verdict: See `RULE`; unknown before the first epoch.
+        verdict: See `RULE`; unknown of a trial that runs or waits, or has no epoch.
         onset_epoch: The best epoch, where training errors fell further after it; None where
             validation improved to the end, or training stopped improving too.
         degradation: Last less best validation MAE, years, >= 0; NaN before the first epoch.
@@ -48,12 +49,14 @@ class Overfitting:
     degradation: float
 
 
-def judge(trial: TrialRecord, curve: pd.DataFrame) -> Overfitting:
+def judge(trial: TrialRecord, curve: pd.DataFrame, baseline: float) -> Overfitting:
     """Judge a trial by its curves.
 
     Args:
-        trial: With its final scalars, if it has any.
+        trial: In whatever state; one that has not ended has no verdict yet.
         curve: Its epochs: epoch, `mae/train`, `mae/val`; may be empty.
+        baseline: MAE of always guessing the median age, years; NaN where it is not known, and
+            then only an infeasible trial has a verdict.
     """
     curve = curve.dropna(subset=["mae/train", "mae/val"])
     if curve.empty:
@@ -66,17 +69,25 @@ def judge(trial: TrialRecord, curve: pd.DataFrame) -> Overfitting:
     onset = int(curve["epoch"].to_numpy()[best]) if goes_on else None
     degradation = float(val[-1] - val[best])
     return Overfitting(
-        _verdict(trial, train[best], val[best], val[-1], degradation if goes_on else 0.0),
+        _verdict(trial, baseline, train[best], val[best], val[-1], degradation if goes_on else 0.0),
         onset,
         degradation,
     )
 
 
 def _verdict(
-    trial: TrialRecord, train: float, val: float, last: float, degradation: float
+    trial: TrialRecord,
+    baseline: float,
+    train: float,
+    val: float,
+    last: float,
+    degradation: float,
 ) -> Verdict:
-    baseline = trial.metrics.get("val/median_predictor_mae", math.nan)
-    if "infeasible" in trial.tags or last > DIVERGED_RATIO * baseline:
+    if "infeasible" in trial.tags:
+        return Verdict.diverged
+    if math.isnan(baseline) or trial.state in (State.RUNNING, State.WAITING):
+        return Verdict.unknown
+    if last > DIVERGED_RATIO * baseline:
         return Verdict.diverged
     if train > UNDERFIT_RATIO * baseline:
         return Verdict.underfit

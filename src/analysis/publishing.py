@@ -9,6 +9,7 @@ from src.analysis.study_data import StudyData
 from src.analysis.study_page import study_document
 from src.data.sample import data_set_folder
 from src.data.thumbnail import thumbnail
+from src.errors import UsageError
 from src.pages import as_html, as_markdown
 from src.pages.html import picture_png
 from src.search.report import as_csv
@@ -43,14 +44,19 @@ def publish(study: StudyData, experiments: Path) -> Published:
 
     Args:
         study: Whatever became of it.
-        experiments: Folder that holds a folder for each study. What people have written there,
-            in other files or around the marks in its README.md, is left alone.
+        experiments: Folder that holds a folder for each study. What people have written around
+            the marks in its README.md stays.
+
+    Raises:
+        ValueError: If there is a README.md without marks.
     """
+    folder = experiments / study.name
+    before, after = _around_report(folder / "README.md")
     faces = _worst_faces(study)
     document = study_document(study, faces)
     pictures = {picture.name: picture_png(picture) for picture in document.pictures}
     tables = {table.name: table.csv for table in document.tables}
-    folder = experiments / study.name
+    tables["trials"] = as_csv(study.trials)
     for place in ("figures", "tables"):
         (folder / place).mkdir(parents=True, exist_ok=True)
     for name, content in pictures.items():
@@ -58,8 +64,8 @@ def publish(study: StudyData, experiments: Path) -> Published:
     for name, text in tables.items():
         (folder / f"tables/{name}.csv").write_text(text, encoding="utf-8")
     public = document.without_faces()
-    _write_readme(folder / "README.md", as_markdown(public))
-    (folder / "results.csv").write_text(as_csv(study.trials), encoding="utf-8")
+    report = f"{before}{_BEGIN}\n{as_markdown(public)}{_END}{after}"
+    (folder / "README.md").write_text(report, encoding="utf-8")
     html = as_html(public, pictures)
     (folder / _PAGE).write_text(html, encoding="utf-8")
     if not study.parent_id:
@@ -75,15 +81,28 @@ def publish(study: StudyData, experiments: Path) -> Published:
     )
 
 
-def _write_readme(path: Path, report: str) -> None:
-    """Put the report between its marks; what people have written around them stays."""
-    before, after = "", ""
-    if path.is_file():
-        text = path.read_text(encoding="utf-8")
-        before, found, rest = text.partition(_BEGIN)
-        after = rest.partition(_END)[2] if found else ""
-        before = before if found else f"{text.rstrip()}\n\n"
-    path.write_text(f"{before}{_BEGIN}\n{report}{_END}{after or chr(10)}", encoding="utf-8")
+def _around_report(readme: Path) -> tuple[str, str]:
+    """What stands before and after the report; both empty where there is no file yet.
+
+    Raises:
+        ValueError: If people have written the file, and left no place for a report.
+    """
+    if readme.parent.exists() and not readme.parent.is_dir():
+        raise UsageError(
+            f"A file stands where the report's folder would. Received: {readme.parent}. "
+            "Fix: run the trials under another study.name"
+        )
+    if not readme.is_file():
+        return "", "\n"
+    before, begins, rest = readme.read_text(encoding="utf-8").partition(_BEGIN)
+    _, ends, after = rest.partition(_END)
+    if not (begins and ends):
+        raise UsageError(
+            f"{readme} has no place for a report, and is not written over. Received: a file "
+            "without the two marks. Fix: move it, or put these two lines where the report is to "
+            f"stand:\n{_BEGIN}\n{_END}"
+        )
+    return before, after
 
 
 def _worst_faces(study: StudyData) -> Sequence[bytes]:
@@ -98,6 +117,6 @@ def _worst_faces(study: StudyData) -> Sequence[bytes]:
     else:
         root = Path(params.get("data.root", ""))
     files = [root / name for name in errors.worst["file_name"]]
-    if not all(file.is_file() for file in files):
+    if "data.max_pixels" not in params or not all(file.is_file() for file in files):
         return []
     return [thumbnail(file, int(params["data.max_pixels"])) for file in files]

@@ -1,15 +1,19 @@
 """Everything that a report knows of a study."""
 
+import math
 import re
+import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from src.analysis.overfitting import Overfitting, Verdict, judge
+from src.analysis.overfitting import DIVERGED_RATIO, Overfitting, Verdict, judge
 from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome
 from src.search.report import varied_keys
 from src.tracking.archive import find_study, recorded_config
@@ -18,6 +22,9 @@ from src.tracking.state import State
 from src.tracking.study import TrialRecord
 
 CURVE_KEYS = ("mae/train", "mae/val", "time/epoch_seconds")
+_NO_HYPERPARAMETERS = ("seed", "fit.fidelity")
+_REASONS = ("infeasible", "failure", "pruned")  # tags that say how a trial ended
+_PATH = re.compile(r"(?<![\w.])[/~][^\s'\",:;()]*/[^\s'\",:;()]*")
 
 
 @dataclass(frozen=True)
@@ -71,23 +78,34 @@ class StudyData:
 
     @cached_property
     def compared(self) -> tuple[TrialRecord, ...]:
-        """Complete trials on one set of faces, the commonest: their errors can be compared."""
+        """Trials whose errors can be compared, see `comparable`."""
         return comparable(self.trials)
 
     @cached_property
-    def keys(self) -> tuple[str, ...]:
-        """Hyperparameters that differ between the compared trials; the seed is none.
+    def merged(self) -> Mapping[str, tuple[str, ...]]:
+        """Keys that differ between the compared trials, each with those that it stands for.
 
-        Of keys of one group that always change together, such as those of an augmentation, one
-        stands for all: a number, if there is one.
+        The keys of an augmentation that change together are one hyperparameter; a number stands
+        for them, if there is one. A trial's seed and fidelity are none.
         """
-        seen: dict[tuple[str, tuple[int, ...]], str] = {}
-        for key in sorted(varied_keys(self.compared), key=self._is_no_number):
+        found: dict[str, list[str]] = {}
+        patterns: dict[tuple[int, ...], str] = {}
+        keys = [key for key in varied_keys(self.compared) if key not in _NO_HYPERPARAMETERS]
+        for key in sorted(keys, key=self._is_no_number):
             texts = [trial.params.get(key, "") for trial in self.compared]
             pattern = tuple(texts.index(text) for text in texts)
-            if key != "seed":
-                seen.setdefault((key.partition(".")[0], pattern), key)
-        return tuple(sorted(seen.values()))
+            if key.startswith("augmentation.") and pattern in patterns:
+                found[patterns[pattern]].append(key)
+                continue
+            if key.startswith("augmentation."):
+                patterns[pattern] = key
+            found[key] = []
+        return {key: tuple(found[key]) for key in sorted(found)}
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Hyperparameters that differ between the compared trials."""
+        return tuple(self.merged)
 
     @cached_property
     def groups(self) -> tuple[int, ...]:
@@ -97,6 +115,11 @@ class StudyData:
             tuple(trial.params.get(key, "") for key in self.keys) for trial in self.compared
         ]
         return tuple(numbers.setdefault(each, len(numbers)) for each in configurations)
+
+    @property
+    def num_pruned(self) -> int:
+        """Trials that were given up: those left are the better ones, and differ too little."""
+        return sum(trial.state is State.PRUNED for trial in self.trials)
 
     @property
     def has_replicates(self) -> bool:
@@ -114,7 +137,10 @@ class StudyData:
     @cached_property
     def overfitting(self) -> Mapping[str, Overfitting]:
         """How each trial overfits, by its run's id."""
-        return {trial.run_id: judge(trial, self.curve(trial)) for trial in self.trials}
+        known = [t.metrics.get("val/median_predictor_mae", math.nan) for t in self.trials]
+        finite = [value for value in known if math.isfinite(value)]
+        baseline = statistics.median(finite) if finite else math.nan
+        return {trial.run_id: judge(trial, self.curve(trial), baseline) for trial in self.trials}
 
     def verdict(self, trial: TrialRecord) -> Verdict:
         """In a word."""
@@ -144,55 +170,80 @@ def read_study(
         ValueError: If the store has no such experiment or study.
     """
     store = find_study(experiment, name)
-    trials = tuple(store.trials())
+    trials = tuple(without_paths(trial) for trial in store.trials())
     parent = store.parent_tags()
-    recorded = _last_config(trials)
-    claims = _claims(recorded) if late_claims is None else tuple(late_claims)
-    question = str(recorded.get("study.question", ""))
-    return StudyData(
+    begun = [trial for trial in trials if trial.params]
+    first, last = (_config(trial) for trial in (begun[:1], begun[-1:]))
+    study = StudyData(
         name=name,
-        question=parent.get("question", question),
-        claims=claims,
-        claims_are_late=late_claims is not None,
+        question=parent.get("question") or str(last.get("study.question", "")),
+        claims=_claims(last) if late_claims is None else tuple(late_claims),
+        claims_are_late=late_claims is not None or _claims(first) != _claims(last),
         experiment_id=store.experiment_id,
         parent_id=store.find_parent(),
         command=parent.get("command", ""),
         caveat=parent.get("caveat", ""),
         trials=trials,
         curves=read_curves(name, trials, CURVE_KEYS),
-        measured=_measured(comparable(trials)),
+        measured={},
     )
+    return replace(study, measured=_measured(study.compared))
 
 
 def comparable(trials: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
-    """Complete trials that share the commonest split of the commonest faces, once each.
+    """Trials whose errors can be compared, by number.
 
-    Of several runs with one configuration the last counts.
+    Complete, with a finite error that is not beyond all measure (`DIVERGED_RATIO`); on the
+    commonest split of the commonest faces; trained for all their epochs, unless no trial was: a
+    search that gives up early leaves shorter ones, whose weights the longer ones go on from. Of
+    several runs with one configuration the last counts.
     """
-    complete = [
-        trial
-        for trial in trials
-        if trial.state is State.COMPLETE and "best/val_mae" in trial.metrics
-    ]
+    complete = [trial for trial in trials if trial.state is State.COMPLETE and not diverged(trial)]
     digests = Counter(trial.data_digest for trial in complete)
     if not digests:
         return ()
     commonest = digests.most_common(1)[0][0]
-    last = {t.configuration_hash or t.run_id: t for t in complete if t.data_digest == commonest}
-    return tuple(last.values())
+    same = [trial for trial in complete if trial.data_digest == commonest]
+    longest = max(_share_of_epochs(trial) for trial in same)
+    whole = [trial for trial in same if _share_of_epochs(trial) == longest]
+    return tuple({trial.configuration_hash or trial.run_id: trial for trial in whole}.values())
 
 
-def _last_config(trials: Sequence[TrialRecord]) -> dict[str, object]:
-    """The configuration of the newest trial that ever began."""
-    for trial in reversed(trials):
-        config = recorded_config(trial.run_id) if trial.params else None
-        if config is not None:
-            return config
-    return {}
+def diverged(trial: TrialRecord) -> bool:
+    """Whether a trial's best error is none, or so far off that it says nothing of the others."""
+    error = trial.metrics.get("best/val_mae", math.nan)
+    baseline = trial.metrics.get("val/median_predictor_mae", math.inf)
+    return not math.isfinite(error) or error > DIVERGED_RATIO * baseline
 
 
-def _claims(config: Mapping[str, object]) -> tuple[ClaimConfig, ...]:
-    recorded = config.get("study.claims")
+def _share_of_epochs(trial: TrialRecord) -> float:
+    fidelity, epochs = (trial.params.get(f"fit.{key}", "None") for key in ("fidelity", "epochs"))
+    return float(fidelity) / float(epochs) if "None" not in (fidelity, epochs) else 1.0
+
+
+def without_paths(trial: TrialRecord) -> TrialRecord:
+    """The trial with no path of this machine in what a report shows: parameters and reasons."""
+    params = {
+        key: value if key.startswith("data.") else _file_name(value)
+        for key, value in trial.params.items()
+    }
+    tags = {
+        key: _PATH.sub("<path>", value) if key in _REASONS else value
+        for key, value in trial.tags.items()
+    }
+    return replace(trial, params=params, tags=tags)
+
+
+def _file_name(value: str) -> str:
+    return PurePath(value).name if value.startswith(("/", "~")) else value
+
+
+def _config(trials: Sequence[TrialRecord]) -> dict[str, Any]:
+    """What the trial recorded when it began; empty if there is none."""
+    return (recorded_config(trials[0].run_id) if trials else None) or {}
+
+
+def _claims(config: Mapping[str, Any]) -> tuple[ClaimConfig, ...]:
     return tuple(
         ClaimConfig(
             says=claim["says"],
@@ -201,7 +252,7 @@ def _claims(config: Mapping[str, object]) -> tuple[ClaimConfig, ...]:
             direction=ClaimDirection(claim["direction"]),
             at_least=claim["at_least"],
         )
-        for claim in (recorded if isinstance(recorded, list) else [])
+        for claim in config.get("study.claims") or []
     )
 
 
@@ -214,6 +265,7 @@ def _measured(trials: Sequence[TrialRecord]) -> dict[str, Measured]:
             continue
         tables = [read_predictions(trial, part, ["prediction"]) for trial in trials]
         kept = [table["prediction"].to_numpy(float) for table in tables if table is not None]
-        if len(kept) == len(trials) and {len(column) for column in kept} == {len(faces)}:
+        alike = len(kept) == len(trials) and {len(column) for column in kept} == {len(faces)}
+        if alike and np.isfinite(kept).all():
             found[part] = Measured(faces.drop(columns="prediction"), np.array(kept))
     return found

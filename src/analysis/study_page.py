@@ -1,7 +1,7 @@
 """A study's report: the answer first, then pictures, tables and how it was made."""
 
 import math
-import re
+import shlex
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,8 +18,8 @@ from src.analysis.recorded import SeedTrial, seed_trials
 from src.analysis.study_data import StudyData
 from src.config.schema import ClaimOutcome
 from src.console import spell_seconds
-from src.pages import Block, Document, Faces, Picture, Section, Table, Text
-from src.search.report import headline
+from src.pages import Block, Document, Faces, Picture, Section, Table, Text, escape
+from src.search.report import states
 from src.statistics import Estimate
 from src.tracking.state import State
 
@@ -58,7 +58,7 @@ def study_document(study: StudyData, worst_faces: Sequence[bytes] = ()) -> Docum
 
 
 def _summary(study: StudyData, board: Leaderboard, judgements: Sequence[Judgement]) -> str:
-    parts = [f"**{study.question}**" if study.question else "", headline(study.trials)]
+    parts = [f"**{escape(study.question)}**" if study.question else "", states(study.trials)]
     if board.leaders:
         best = board.leaders[0]
         alike = sum(row.could_be_best for row in board.leaders) - 1
@@ -72,11 +72,12 @@ def _summary(study: StudyData, board: Leaderboard, judgements: Sequence[Judgemen
         if math.isfinite(board.optimism):
             line += (
                 f" Its error flatters it by about {board.optimism:.2f} years, because it was "
-                "chosen on the faces that it is measured on."
+                "chosen on the faces that it is measured on; the choice of its best epoch adds to "
+                "that."
             )
         parts.append(line)
     if judgements:
-        lines = [f"- {each.claim.says} **{_capital(each.answer)}.**" for each in judgements]
+        lines = [f"- {escape(each.claim.says)} **{_capital(each.answer)}.**" for each in judgements]
         parts.append("\n".join(lines))
     parts += [_left_out(study), study.caveat]
     return "\n\n".join(part for part in parts if part)
@@ -98,14 +99,14 @@ def _left_out(study: StudyData) -> str:
     others = complete - len(study.compared)
     if others:
         words.append(
-            f"{_count(others, 'complete trial')} left out of all comparisons: measured on other "
-            "faces or another split, or run twice."
+            f"{_count(others, 'complete trial')} left out of all comparisons: other faces or "
+            "another split, fewer epochs, an error beyond all measure, or run twice."
         )
-    pruned = sum(trial.state is State.PRUNED for trial in study.trials)
-    if pruned:
+    if study.num_pruned:
         words.append(
-            f"{_count(pruned, 'pruned trial')} left out too: cut short because they were "
-            "behind, they would make what they have in common look worse than it is."
+            f"{_count(study.num_pruned, 'pruned trial')} left out too. They were given up because "
+            "they were behind, so those that are left differ too little: effects are larger than "
+            "they look here."
         )
     return " ".join(words)
 
@@ -142,15 +143,21 @@ def _leaders(study: StudyData, board: Leaderboard) -> Section:
             "leaderboard",
             figures.leaders(board, baselines),
             "Validation MAE of each configuration; further left is better. Filled circles cannot "
-            "be told from the best; lines are what no model would reach. " + board.method,
+            f"be told from the best; lines are what no model would reach. {_first(board)}"
+            f"{board.method}",
         ),
         _leader_table(study, board, baselines),
     ]
     return Section("Leaderboard", blocks)
 
 
+def _first(board: Leaderboard) -> str:
+    count = len(board.leaders)
+    return f"The first {figures.MOST_LEADERS} of {count}. " if count > figures.MOST_LEADERS else ""
+
+
 def _leader_table(study: StudyData, board: Leaderboard, baselines: Mapping[str, float]) -> Table:
-    labels = {key: key.rpartition(".")[2] for key in study.keys}
+    labels = _labels(study.keys)
     rows = [_cells(row, labels) for row in board.leaders]
     values = [_values(row, labels) for row in board.leaders]
     marked = [place for place, row in enumerate(board.leaders) if row.could_be_best]
@@ -179,6 +186,14 @@ def _leader_table(study: StudyData, board: Leaderboard, baselines: Mapping[str, 
         marked=marked,
         muted=range(len(board.leaders), len(rows)),
     )
+
+
+def _labels(keys: Sequence[str]) -> dict[str, str]:
+    """The last word of each key; the whole key where last words are the same."""
+    words = [key.rpartition(".")[2] for key in keys]
+    return {
+        key: word if words.count(word) == 1 else key for key, word in zip(keys, words, strict=True)
+    }
 
 
 def _cells(row: Leader, labels: Mapping[str, str]) -> dict[str, str]:
@@ -231,10 +246,9 @@ def _overfitting(study: StudyData, board: Leaderboard) -> Section:
         Picture(
             "curves",
             figures.curves(study, board),
-            "Each trial's MAE by epoch, best trials first; both errors in inference mode on "
-            "unchanged pictures. The gray area is the generalisation gap, the star the best "
-            "epoch, the dotted line the onset: from there on training improves and validation "
-            f"does not.{rest}",
+            f"Each trial's MAE by epoch, best trials first{_how_measured(study)}. The gray area is "
+            "the generalisation gap, the star the best epoch, the dotted line the onset: from "
+            f"there on training improves and validation does not.{rest}",
         )
     ]
     if study.compared:
@@ -249,6 +263,11 @@ def _overfitting(study: StudyData, board: Leaderboard) -> Section:
             )
         )
     return Section("Overfitting", [*blocks, _overfitting_table(study), Text(RULE)])
+
+
+def _how_measured(study: StudyData) -> str:
+    own = "; both errors in inference mode on unchanged pictures"
+    return "" if study.caveat else own
 
 
 def _overfitting_table(study: StudyData) -> Table:
@@ -301,7 +320,7 @@ def _effects(study: StudyData, effects: Effects) -> Section:
             figures.effect_by_level(study, effects),
             "Every trial's validation MAE (left) and gap (right) against each hyperparameter, "
             "and the mean of each value. How far the points of one value scatter is what the "
-            "other hyperparameters and the seed do.",
+            f"other hyperparameters and the seed do.{_first_factors(effects)}",
         ),
         Text(_interactions(effects)),
         Picture(
@@ -315,16 +334,17 @@ def _effects(study: StudyData, effects: Effects) -> Section:
     if effects.importances:
         score = effects.forest_score
         trust = (
-            "It predicts trials that it has not seen, so the order means something."
+            "That is enough for the order to mean something."
             if score > 0.3
-            else "It hardly predicts trials that it has not seen: do not read an order into this."
+            else "That is next to nothing: do not read an order into this."
         )
         blocks.append(
             Picture(
                 "importances",
                 figures.importances(effects),
                 "How much worse a random forest explains the validation MAE when a hyperparameter "
-                f"is shuffled (scikit-learn). R² on unseen trials: {score:.2f}. {trust}",
+                "is shuffled (scikit-learn). R² on trials that its trees have not seen: "
+                f"{score:.2f}. {trust}",
             )
         )
     return Section(title, blocks)
@@ -336,21 +356,22 @@ def _effects_picture(effects: Effects, outcome: ClaimOutcome) -> Picture:
         figures.effects_forest(effects, outcome),
         f"What each change does to the {LABELS[outcome]}, in {UNITS[outcome]}, all other "
         "hyperparameters equal; left of the line it falls. Filled: still there after correction "
-        "for everything that was looked at (Holm).",
+        "for all effects and interactions (Holm).",
     )
 
 
 def _how_sure(study: StudyData, effects: Effects) -> str:
     count = len(study.compared)
-    on = (
-        "over other trainings and other faces"
-        if "val" in study.measured
-        else "over other trainings"
-    )
+    faces = " and other faces" if "val" in study.measured else ""
     words = (
         f"A linear model of {count} complete trials ({effects.degrees_of_freedom} degrees of "
-        f"freedom left), intervals {on}."
+        f"freedom left); intervals are over other trainings{faces}."
     )
+    for key, others in study.merged.items():
+        if others:
+            words += f" {key} stands for {', '.join(others)}, which changed with it."
+    if study.num_pruned:
+        words += " Effects among the trials that were not pruned are smaller than they truly are."
     told = {effect.key for effect in effects.effects if not math.isnan(effect.value)}
     untold = [factor.label for factor in effects.factors if factor.key not in told]
     if untold:
@@ -400,11 +421,16 @@ def _effects_table(effects: Effects) -> Table:
     return Table(
         "effects",
         cells,
-        "Bold: stands after correction for all rows (Holm, 5 % for the lot). Each interval is "
-        "its own 95 %.",
+        "Bold: stands after correction for all effects and interactions (Holm, 5 % for the lot). "
+        "Each interval is its own 95 %.",
         values,
         marked=[place for place, each in enumerate(shown) if each.stands],
     )
+
+
+def _first_factors(effects: Effects) -> str:
+    shown, count = figures.MOST_FACTORS, len(effects.factors)
+    return f" The first {shown} of {count} hyperparameters." if count > shown else ""
 
 
 def _changed_with(effect: Effect) -> str:
@@ -520,9 +546,7 @@ def _kilowatt_hours(metrics: Mapping[str, float], seconds: float) -> float | Non
 
 
 def _reproduce(study: StudyData) -> Section:
-    # Whoever reads this has the faces elsewhere.
-    command = re.sub(r"data\.root=('[^']*'|\S+)", "data.root=<folder>", study.command)
-    lines = [command] if command else []
+    lines = [_without_paths(study.command)] if study.command else []
     lines.append(f'make report STUDY="{study.name}"')
     numbers = [trial.number for trial in study.compared if trial.number is not None]
     if numbers:
@@ -532,6 +556,16 @@ def _reproduce(study: StudyData) -> Section:
     digests = sorted({trial.data_digest for trial in study.compared} - {""})
     faces = f" Faces and split: digest {', '.join(digests)}." if digests else ""
     return Section("Again", [Text("\n".join(["```", *lines, "```"])), Text(code + faces)])
+
+
+def _without_paths(command: str) -> str:
+    """Whoever reads this has files elsewhere: no path of the machine that ran it."""
+    words = []
+    for word in shlex.split(command):
+        key, equals, value = word.partition("=")
+        is_path = bool(equals) and value.strip("'\"").startswith(("/", "~"))
+        words.append(f"{key}=<path>" if is_path else shlex.quote(word))
+    return " ".join(words)
 
 
 def _baselines(study: StudyData) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """The configuration: its shape, its limits, its identity."""
 
-from src.config.identity import configuration_hash, flatten, identity, run_name
+from src.config.identity import configuration_hash, flatten, identity, moves_a_number, run_name
 from src.config.overrides import adapt_overrides
 from src.config.schema import Config, schema_nodes
 from src.config.validation import to_config
@@ -11,6 +11,7 @@ __all__ = [
     "configuration_hash",
     "flatten",
     "identity",
+    "moves_a_number",
     "run_name",
     "schema_nodes",
     "to_config",

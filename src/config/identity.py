@@ -34,7 +34,7 @@ def flatten(config: Config) -> dict[str, Any]:
 
 def identity(config: Config) -> dict[str, Any]:
     """The flat configuration less names and paths: all that moves a number."""
-    moving = {key: value for key, value in flatten(config).items() if not _is_name_or_path(key)}
+    moving = {key: value for key, value in flatten(config).items() if moves_a_number(key)}
     if config.fit.last_epoch == config.fit.epochs:
         del moving["fit.fidelity"]
     return moving
@@ -62,8 +62,9 @@ def run_name(config: Config) -> str:
     return f"{name}, seed {config.seed}" if config.seed else name
 
 
-def _is_name_or_path(key: str) -> bool:
-    return any(key == name or key.startswith(f"{name}.") for name in _NOT_IDENTITY)
+def moves_a_number(key: str) -> bool:
+    """Whether a dotted key is more than a name, a path or a switch."""
+    return not any(key == name or key.startswith(f"{name}.") for name in _NOT_IDENTITY)
 
 
 def _leaves(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -2,7 +2,7 @@
 
 from src.pages.blocks import Block, Document, Faces, Picture, Section, Table, Text
 from src.pages.html import as_html
-from src.pages.markdown import as_markdown, markdown_table
+from src.pages.markdown import as_markdown, escape, markdown_table
 
 __all__ = [
     "Block",
@@ -14,5 +14,6 @@ __all__ = [
     "Text",
     "as_html",
     "as_markdown",
+    "escape",
     "markdown_table",
 ]

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
@@ -35,7 +36,7 @@ def as_html(document: Document, pictures: Mapping[str, bytes] | None = None) -> 
     filters: dict[str, Callable[..., Any]] = {
         "markdown": _markdown,
         "png": lambda picture: _data_uri(drawn[picture.name], "image/png"),
-        "face": lambda content: _data_uri(content, "image/png"),
+        "face": lambda content: _data_uri(content, _image_type(content)),
         "csv": lambda table: _data_uri(table.csv.encode(), "text/csv"),
         "spec": _script_json,
         "column_styles": _column_styles,
@@ -71,13 +72,26 @@ def _column_styles(table: Table) -> list[str]:
     ]  # fmt: skip
 
 
+def _image_type(content: bytes) -> str:
+    return "image/jpeg" if content.startswith(b"\xff\xd8") else "image/png"
+
+
 def _data_uri(content: bytes, mime_type: str) -> str:
     return f"data:{mime_type};base64,{base64.b64encode(content).decode()}"
 
 
 def _script_json(value: Any) -> Markup:
     """JSON that cannot end the script it stands in."""
-    return Markup(json.dumps(value).replace("<", "\\u003c"))  # noqa: S704
+    return Markup(json.dumps(_finite(value)).replace("<", "\\u003c"))  # noqa: S704
+
+
+def _finite(value: Any) -> Any:
+    """With null for what is no number: JSON has no NaN, and a script would stop at it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list) else value
 
 
 @cache

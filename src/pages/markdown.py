@@ -21,13 +21,24 @@ def markdown_table(cells: pd.DataFrame) -> str:
     """A table of text; numbers are right-aligned where a column has nothing else."""
     rule = ["---:" if is_numeric(cells[name]) else "---" for name in cells]
     rows: list[Sequence[object]] = [list(cells), rule, *cells.itertuples(index=False)]
-    return "\n".join("| " + " | ".join(_escape(str(cell)) for cell in row) + " |" for row in rows)
+    return "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in rows)
+
+
+def escape(text: str) -> str:
+    """Text that people have typed, so that Markdown shows it as it is."""
+    for mark, shown in (("&", "&amp;"), ("<", "&lt;"), ("*", "\\*"), ("`", "\\`")):
+        text = text.replace(mark, shown)
+    return text
 
 
 def is_numeric(column: pd.Series) -> bool:
     """Whether every cell that is not empty begins like a number."""
     firsts = {str(cell)[:1] for cell in column if str(cell)}
     return bool(firsts) and firsts <= set("0123456789+-−–.")
+
+
+def _cell(value: object) -> str:
+    return escape(str(value)).replace("|", "\\|").replace("\n", " ")
 
 
 def _block(block: Block) -> str:
@@ -43,7 +54,3 @@ def _block(block: Block) -> str:
             return f"{shown}\n\n*{block.caption} {rest}([CSV](tables/{block.name}.csv))*"
         case _:
             return ""
-
-
-def _escape(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", " ")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
+from src.config import moves_a_number
 from src.console import spell_seconds, stderr
 from src.search.loop import Job, Outcome
 from src.tracking.state import State
@@ -179,7 +180,9 @@ def varied_keys(trials: Sequence[TrialRecord]) -> list[str]:
     for trial in trials:
         for key, value in trial.params.items():
             values[key].add(value)
-    return sorted(key for key in values.keys() - _BOOKKEEPING if len(values[key]) > 1)
+    return sorted(
+        key for key in values.keys() - _DERIVED if len(values[key]) > 1 and moves_a_number(key)
+    )
 
 
 def axis_keys(trials: Sequence[TrialRecord]) -> list[str]:
@@ -192,7 +195,7 @@ def axis_keys(trials: Sequence[TrialRecord]) -> list[str]:
     ]
 
 
-_BOOKKEEPING = {"study.trial", "study.run_id", "log10_learning_rate"}
+_DERIVED = {"log10_learning_rate", "num_train", "num_val", "num_test"}
 
 
 def _cells(trial: TrialRecord, varied: Sequence[str]) -> list[str]:
@@ -226,16 +229,12 @@ def counted(num_trials: int) -> str:
 
 def headline(trials: Sequence[TrialRecord]) -> str:
     """What the study came to so far, in a sentence or two."""
-    counts = {
-        state: sum(trial.state is state for trial in trials)
-        for state in (State.COMPLETE, State.PRUNED, State.FAILED)
-    }
-    infeasible = sum("infeasible" in trial.tags for trial in trials)
-    counts[State.FAILED] -= infeasible
-    parts = [f"{count} {state.lower()}" for state, count in counts.items() if count]
-    parts += [f"{infeasible} infeasible"] if infeasible else []
-    words = f"{counted(len(trials))}: {', '.join(parts) or 'none has ended'}."
-    complete = [trial for trial in ranked(trials) if trial.state is State.COMPLETE]
+    complete = [
+        trial
+        for trial in ranked(trials)
+        if trial.state is State.COMPLETE and "best/val_mae" in trial.metrics
+    ]
+    words = states(trials)
     if complete:
         best = complete[0]
         error = best.metrics["best/val_mae"]
@@ -245,3 +244,16 @@ def headline(trials: Sequence[TrialRecord]) -> str:
             words += f" (median of complete trials {median:.2f})"
         words += "."
     return words
+
+
+def states(trials: Sequence[TrialRecord]) -> str:
+    """How many trials there are, and how they ended."""
+    counts = {
+        state: sum(trial.state is state for trial in trials)
+        for state in (State.COMPLETE, State.PRUNED, State.FAILED)
+    }
+    infeasible = sum("infeasible" in trial.tags for trial in trials)
+    counts[State.FAILED] -= infeasible
+    parts = [f"{count} {state.lower()}" for state, count in counts.items() if count]
+    parts += [f"{infeasible} infeasible"] if infeasible else []
+    return f"{counted(len(trials))}: {', '.join(parts) or 'none has ended'}."

@@ -101,8 +101,11 @@ class CrossedFit:
         It is where the combination lies in the row space of the design; else other terms always
         changed along with it.
         """
-        projected = contrast @ self._inverse @ self._design
-        return bool(np.allclose(projected, contrast, atol=1e-6 * max(1, np.abs(contrast).max())))
+        return bool(np.abs(self.untold(contrast)).max() <= 1e-6 * np.abs(contrast).max())
+
+    def untold(self, contrast: np.ndarray) -> np.ndarray:
+        """What of the combination no trial tells, by term; zeros where it is estimable."""
+        return np.asarray(contrast - contrast @ self._inverse @ self._design)
 
     def value(self, contrast: np.ndarray) -> float:
         """The combination's least-squares value, in the outcome's unit."""

@@ -14,10 +14,9 @@ from mlflow.tracking import MlflowClient
 
 from src.tracking.patience import patient
 from src.tracking.store import mend_stale_runs, open_store, process_tags
+from src.tracking.views import mlflow_address
 
-_PAGE = (
-    "http://127.0.0.1:5000/#/experiments/{experiment}/runs/{run}{tab}?workflowType=machine_learning"
-)
+_PAGE = "{base}/#/experiments/{experiment}/runs/{run}{tab}?workflowType=machine_learning"
 _MAX_VALUE = 6000  # characters of a parameter; MLflow's own limit
 
 
@@ -107,7 +106,7 @@ def local_file(run_id: str, file: str) -> Path | None:
 
 @patient
 def page_address(run_id: str, file: str = "") -> str:
-    """Where a bare `mlflow ui` on this machine shows a run, or one of its artifacts."""
+    """Where MLflow's page shows a run, or one of its artifacts."""
     info = MlflowClient().get_run(run_id).info
     tab = f"/artifacts/{file}" if file else ""
-    return _PAGE.format(experiment=info.experiment_id, run=run_id, tab=tab)
+    return _PAGE.format(base=mlflow_address(), experiment=info.experiment_id, run=run_id, tab=tab)

@@ -72,12 +72,12 @@ def study_links(experiment_id: str, study: str, page: str | None = None) -> Stud
     Args:
         experiment_id: MLflow's.
         study: Name of the study.
-        page: Address of MLflow's page; `page_address()` by default. If it is empty, the links
+        page: Address of MLflow's page; `mlflow_address()` by default. If it is empty, the links
             work from within the page, whatever its address is.
     """
     query = f"tags.study = '{study}' and tags.kind = 'study'"
     parents = MlflowClient().search_runs([experiment_id], query, max_results=1)
-    address = page_address() if page is None else page
+    address = mlflow_address() if page is None else page
     runs = f"{address}/#/experiments/{experiment_id}/runs".lstrip("/")
 
     def view(name: str, mode: str) -> str:
@@ -91,7 +91,7 @@ def study_links(experiment_id: str, study: str, page: str | None = None) -> Stud
     )
 
 
-def page_address() -> str:
+def mlflow_address() -> str:
     """Where MLflow's page is: at the tracking server, if there is one, else on this machine."""
     uri = mlflow.get_tracking_uri()
     return uri.rstrip("/") if uri.startswith(("http://", "https://")) else _BARE_PAGE

@@ -67,7 +67,9 @@ def _title(config: Config, trial: TrialRecord, choice: Choice) -> Iterator[str]:
 def _error(trial: TrialRecord, test: FinalTest, choice: Choice) -> Iterator[str]:
     known, new = trial.metrics, test.metrics
     test_interval = _interval(new["test/mae_low"], new["test/mae_high"])
-    val_interval = _interval(known["best/val_mae_low"], known["best/val_mae_high"])
+    val_interval = _interval(
+        known.get("best/val_mae_low", math.nan), known.get("best/val_mae_high", math.nan)
+    )
     num_test, num_val = test.sizes["test"], test.sizes["val"]
     yield "## Error\n"
     yield "| | MAE, years | 95 % interval |\n|---|---|---|"

@@ -25,7 +25,7 @@ SEARCHES = {
                  "hydra.sweeper.num_initial_points=2", *SPACE],
     "hyperband": ["hydra.sweeper.oracle=hyperband", "fit.epochs=3", *SPACE],
 }  # fmt: skip
-NUM_KILLS = int(os.environ.get("NUM_KILLS", "2"))
+NUM_KILLS = int(os.environ.get("NUM_KILLS", "1"))
 # More trials for more kills, so that none of them finds the sweep at its end.
 REPLICATES = f"hydra.sweeper.replicates={1 + NUM_KILLS // 10}"
 

@@ -61,7 +61,7 @@ def test_confounded_claims_name_the_culprit() -> None:
     ]
     (judgement,) = judged(study_data(together, claims=[claim()]))
     assert judgement.answer is Answer.not_resolved
-    assert "never changed without data.batch_size" in judgement.reason
+    assert "model.dropout_rate cannot be told from data.batch_size" in judgement.reason
 
 
 @pytest.mark.parametrize("num_trials", [0, 1, 2])

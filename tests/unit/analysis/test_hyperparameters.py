@@ -38,7 +38,10 @@ def test_words_have_levels_and_no_order() -> None:
     assert words.numbers is None
     assert words.trend is None
     assert len(words.contrasts) == 2
-    assert Factor("a.b", ("none", "all")).trend is not None  # with two, there is only one way
+    for pair in (("none", "all"), ("[]", "[48]"), ("None", "0.0001")):
+        assert Factor("a.b", pair).trend is None  # which of them would be up?
+    assert Factor("a.b", ("True", "False")).levels == ("False", "True")
+    assert Factor("a.b", ("True", "False")).trend is not None
 
 
 def test_weights_stand_at_their_factors_place_in_the_design() -> None:

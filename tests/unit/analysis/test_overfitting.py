@@ -4,14 +4,20 @@ import pandas as pd
 import pytest
 
 from src.analysis.overfitting import Verdict, judge
+from src.tracking import State
 from tests.unit.analysis.made_data import record
 
 
-def judged(train: list[float], val: list[float], tags: dict[str, str] | None = None):
+def judged(
+    train: list[float],
+    val: list[float],
+    tags: dict[str, str] | None = None,
+    state: State = State.COMPLETE,
+):
     curve = pd.DataFrame(
         {"epoch": range(1, len(val) + 1), "mae/train": train, "mae/val": val}, dtype=float
     )
-    return judge(record(1, {}, {"val/median_predictor_mae": 13.0}, tags=tags or {}), curve)
+    return judge(record(1, {}, {}, tags=tags or {}, state=state), curve, 13.0)
 
 
 def test_onset_and_degradation_by_hand() -> None:
@@ -50,3 +56,9 @@ def test_no_epoch_is_unknown_and_an_infeasible_trial_diverged() -> None:
     assert math.isnan(judged([], []).degradation)
     assert judged([], [], {"infeasible": "loss is nan"}).verdict is Verdict.diverged
     assert judged([9], [9], {"infeasible": "loss is nan"}).verdict is Verdict.diverged
+
+
+def test_a_pruned_trial_is_judged_and_one_that_runs_is_not() -> None:
+    assert judged([28, 27], [950, 960], state=State.PRUNED).verdict is Verdict.diverged
+    assert judged([5, 4], [7, 6], state=State.PRUNED).verdict is Verdict.overfits
+    assert judged([5, 4], [7, 6], state=State.RUNNING).verdict is Verdict.unknown

@@ -66,8 +66,7 @@ def test_the_more_contenders_the_more_the_winner_is_flattered() -> None:
     assert 0 < few < many < 1
 
 
-def test_optimism_is_what_fresh_faces_show() -> None:
-    """The winner on one sample of faces, measured on a large one, against the estimate."""
+def test_optimism_is_what_the_winner_of_equals_is_below_them() -> None:
     rng, promised, paid = np.random.default_rng(4), [], []
     for _ in range(60):
         errors = make_errors(rng, 10, 1, 0.0, num_faces=100)

@@ -11,7 +11,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from src.tracking.study import StudyStore
-from src.tracking.views import page_address, save_views, study_links
+from src.tracking.views import mlflow_address, save_views, study_links
 
 _LIMIT = 20_000  # characters of an experiment's tag
 _THREE = ["optimizer.learning_rate", "data.batch_size", "model.dropout_rate"]
@@ -114,4 +114,4 @@ def test_links_begin_with_the_tracking_server_where_there_is_one(
     uri: str, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: uri)
-    assert page_address() == address
+    assert mlflow_address() == address
