@@ -1,0 +1,1 @@
+"""What stands in a study's report, one module a chapter."""
