@@ -73,8 +73,9 @@ def _effects_picture(effects: Effects, outcome: ClaimOutcome) -> Picture:
 def _how_sure(study: StudyData, effects: Effects) -> str:
     faces = " and other faces" if "val" in study.measured else ""
     words = (
-        f"A linear model of {len(study.compared)} complete trials ({effects.degrees_of_freedom} degrees of "
-        f"freedom left); intervals are over other trainings{faces}."
+        f"A linear model of {len(study.compared)} complete trials, which leave "
+        f"{effects.degrees_of_freedom} degrees of freedom; intervals are over other "
+        f"trainings{faces}."
     )
     for key, others in study.merged.items():
         if others:
