@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.command_line import CONF, compose_config
 from src.errors import ExplainedError, UsageError
 from src.trials import add_experiment_option, study_name
 
@@ -48,6 +47,8 @@ def _report(experiment: str, study: str, claims_file: str | None) -> None:
     from src.tracking.views import save_views, study_links
 
     if study == recorded.NAME:
+        from src.command_line import compose_config  # Hydra, which other reports can do without
+
         overrides = ["study=seed", f"study.name={study}", "data=sample"]
         configs = {number: compose_config([f"+trial={number}", *overrides]) for number in (1, 2, 3)}
         recorded.import_seed_study(experiment, configs)
@@ -70,6 +71,8 @@ def _report(experiment: str, study: str, claims_file: str | None) -> None:
 
 
 def _claims_of(file: str) -> "list[ClaimConfig]":
+    from src.command_line import CONF, compose_config
+
     known = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
     if file not in known:
         raise UsageError(

@@ -43,7 +43,8 @@ def leaders(board: Leaderboard, baselines: Mapping[str, float]) -> Figure:
         baselines: Other errors to compare with, years, by name.
     """
     rows = board.leaders[:MOST_LEADERS]
-    figure, axes = _figure(1.6 + 0.3 * len(rows))
+    names = [_short_name(row) for row in rows]
+    figure, axes = _figure(1.5 + 0.3 * len(rows), names)
     for place, row in enumerate(rows):
         half = [[max(row.val_mae - row.low, 0)], [max(row.high - row.val_mae, 0)]]
         axes.errorbar(row.val_mae, place, xerr=None if math.isnan(row.low) else half,
@@ -55,10 +56,10 @@ def leaders(board: Leaderboard, baselines: Mapping[str, float]) -> Figure:
     axes.plot([], [], "o", color=VAL, label="could be the best")
     if not all(row.could_be_best for row in rows):
         axes.plot([], [], "s", color=QUIET, fillstyle="none", label="worse than the best")
-    axes.set_yticks(range(len(rows)), [_short_name(row) for row in rows], fontsize=9)
+    axes.set_yticks(range(len(rows)), names, fontsize=9)
     axes.invert_yaxis()
-    names = " · ".join(key.rpartition(".")[2] for key in rows[0].configuration)
-    axes.set_title(names, loc="right", fontsize=9)
+    keys = " · ".join(key.rpartition(".")[2] for key in rows[0].configuration)
+    axes.set_title(keys, loc="right", fontsize=9)
     axes.set_xlabel("validation MAE (years), 95 % interval")
     axes.grid(axis="x", alpha=0.3)
     _legend_below(figure, axes)
@@ -72,7 +73,12 @@ def curves(study: StudyData, board: Leaderboard) -> Figure:
     shown = [*ranked, *others][:MOST_CURVES]
     columns = min(3, len(shown))
     rows = math.ceil(len(shown) / columns)
-    figure = Figure(figsize=(_WIDTH, 0.9 + 1.55 * rows), layout="constrained")
+    height = 1.1 + 1.55 * rows
+    # A layout that is worked out takes longer than all the rest of a small report.
+    figure = Figure(figsize=(_WIDTH, height))
+    figure.subplots_adjust(
+        left=0.11, right=0.98, bottom=0.5 / height, top=1 - 0.55 / height, wspace=0.1, hspace=0.3
+    )
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     top = _common_top(study, shown)
     for axes, trial in zip(grid.flat, shown, strict=False):
@@ -81,10 +87,10 @@ def curves(study: StudyData, board: Leaderboard) -> Figure:
         axes.set_visible(False)
     grid[0, 0].set_ylim(0, top)
     grid[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
-    figure.supxlabel("epoch", fontsize=10)
-    figure.supylabel("MAE (years)", fontsize=10)
+    figure.text(0.545, 0.08 / height, "epoch", ha="center", fontsize=10)
+    figure.text(0.01, 0.5, "MAE (years)", va="center", rotation="vertical", fontsize=10)
     handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8, frameon=False)
+    figure.legend(handles, labels, loc="upper center", ncols=4, fontsize=8, frameon=False)
     return figure
 
 
@@ -158,11 +164,12 @@ def pareto_front(mae: np.ndarray, gap: np.ndarray) -> np.ndarray:
 def effects_forest(effects: Effects, outcome: ClaimOutcome) -> Figure:
     """Each change of a hyperparameter with its effect on one outcome and its interval."""
     rows = [each for each in effects.effects if each.outcome is outcome]
-    figure, axes = _figure(1.7 + 0.42 * len(rows))
+    changes = [_change(effect) for effect in rows]
+    figure, axes = _figure(1.5 + 0.42 * len(rows), changes)
     for place, effect in enumerate(rows):
         _effect_line(axes, place, effect)
     axes.axvline(0, color="0.2", linewidth=1)
-    axes.set_yticks(range(len(rows)), [_change(effect) for effect in rows], fontsize=9)
+    axes.set_yticks(range(len(rows)), changes, fontsize=9)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel(f"effect on {LABELS[outcome]} ({UNITS[outcome]}), 95 % interval")
     axes.grid(axis="x", alpha=0.3)
@@ -272,12 +279,13 @@ def parallel_coordinates_interactive(study: StudyData, effects: Effects) -> dict
 def importances(effects: Effects) -> Figure:
     """How much of the error's variation each hyperparameter accounts for in a random forest."""
     rows = effects.importances
-    figure, axes = _figure(1.3 + 0.36 * len(rows))
+    names = [row.key.rpartition(".")[2] for row in rows]
+    figure, axes = _figure(1.5 + 0.36 * len(rows), names)
     axes.barh(
         range(len(rows)), [row.mean for row in rows], xerr=[row.spread for row in rows],
         color=TRAIN, alpha=0.75, capsize=3, label="mean ± sd over shuffles",
     )  # fmt: skip
-    axes.set_yticks(range(len(rows)), [row.key.rpartition(".")[2] for row in rows], fontsize=9)
+    axes.set_yticks(range(len(rows)), names, fontsize=9)
     axes.invert_yaxis()
     axes.set_xlabel("drop in the forest's R² when shuffled")
     axes.grid(axis="x", alpha=0.3)
@@ -308,17 +316,24 @@ def age_bands(errors: FaceErrors) -> Figure:
     return figure
 
 
-def _figure(height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+def _figure(height: float, labels: Sequence[str] = ()) -> tuple[Figure, Axes]:
+    """Axes with room for a legend below, and for row labels on the left.
+
+    Laid out by hand: Matplotlib's own layout takes half of the time of a small report.
+    """
+    longest = max((len(line) for label in labels for line in label.split("\n")), default=0)
+    figure = Figure(figsize=(_WIDTH, height))
+    figure.subplots_adjust(
+        left=min(0.16 if not labels else (0.15 + 0.07 * longest) / _WIDTH, 0.6), right=0.97,
+        top=1 - 0.28 / height, bottom=1.05 / height,
+    )  # fmt: skip
     return figure, figure.subplots()
 
 
 def _legend_below(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        figure.legend(
-            handles, labels, loc="outside lower center", ncols=2, fontsize=9, frameon=False
-        )
+        figure.legend(handles, labels, loc="lower center", ncols=2, fontsize=9, frameon=False)
 
 
 def _short_name(row: Leader) -> str:
