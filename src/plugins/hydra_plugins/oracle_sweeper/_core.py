@@ -101,7 +101,9 @@ def sweep(sweeper: "OracleSweeper", arguments: Sequence[str]) -> Any:
         experiment=str(base.tracking.experiment),
         study=str(base.study.name),
         question=str(base.study.question),
-        command=shlex.join(["python", "-m", "src.train", *sys.argv[1:]]),
+        command=shlex.join(
+            ["python", *sys.orig_argv[1:]]
+        ),  # as typed: sys.argv is adapted to Hydra
         oracle=settings["oracle"],
         definition=_definition(settings, command.space, some_config),
         base=some_config,
