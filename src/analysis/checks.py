@@ -99,11 +99,11 @@ def _curves(study: StudyData) -> Check:
     question = "Had the curves settled?"
     late = total = 0
     for trial in study.compared:
-        curve = study.curve(trial).dropna(subset=["mae/val"])
-        if len(curve) < 3:
+        val = study.curve(trial)["mae/val"].to_numpy()
+        if len(val) < 3 or np.isnan(val).all():
             continue
         total += 1
-        late += int(curve["mae/val"].to_numpy().argmin() + 1 > (1 - _LATE_SHARE) * len(curve))
+        late += int(np.nanargmin(val) + 1 > (1 - _LATE_SHARE) * len(val))
     if not total:
         return Check(question, False, "No curve has three epochs.")
     words = (

@@ -35,7 +35,7 @@ LABELS = {
 }
 _ALPHA = 0.05
 _LEAST_TRIALS_FOR_IMPORTANCE = 20
-_NUM_TREES = 100
+_NUM_TREES = 50
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,8 @@ def leaders(board: Leaderboard, baselines: Mapping[str, float]) -> Figure:
 def curves(study: StudyData, board: Leaderboard) -> Figure:
     """Each trial's training and validation MAE by epoch, the gap shaded; the best trials first."""
     ranked = [trial for row in board.leaders for trial in row.trials]
-    others = [t for t in study.trials if t not in ranked and len(study.curve(t))]
+    known = {trial.run_id for trial in ranked}
+    others = [t for t in study.trials if t.run_id not in known and len(study.curve(t))]
     shown = [*ranked, *others][:MOST_CURVES]
     columns = min(3, len(shown))
     rows = math.ceil(len(shown) / columns)

@@ -1,7 +1,7 @@
 """Configurations, the best first, each with how sure its place is."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,10 @@ from src.analysis.study_data import StudyData
 from src.statistics import Contenders, holm
 from src.statistics.intervals import normal_quantile
 from src.tracking.study import TrialRecord
+
+_METRICS = (
+    "best/val_mae", "best/train_mae", "best/gap", "best/epoch", "time/seconds_per_epoch",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -81,18 +85,25 @@ def leaderboard(study: StudyData) -> Leaderboard:
             "unpaired test (Holm). It is rough: it knows neither what the trials have in common by "
             "their faces, nor how seeds differ."
         )
+    columns = {metric: study.values(metric) for metric in _METRICS}
     rows = [
-        _leader(study, np.flatnonzero(groups == group), ends[group], bool(marks[group]))
+        _leader(study, columns, np.flatnonzero(groups == group), ends[group], bool(marks[group]))
         for group in range(groups.max() + 1)
     ]
     return Leaderboard(tuple(sorted(rows, key=lambda row: row.val_mae)), optimism, method)
 
 
-def _leader(study: StudyData, places: np.ndarray, ends: np.ndarray, mark: bool) -> Leader:
+def _leader(
+    study: StudyData,
+    columns: Mapping[str, np.ndarray],
+    places: np.ndarray,
+    ends: np.ndarray,
+    mark: bool,
+) -> Leader:
     trials = tuple(study.compared[place] for place in places)
 
     def mean(metric: str) -> float:
-        return float(np.mean(study.values(metric)[places]))
+        return float(np.mean(columns[metric][places]))
 
     return Leader(
         configuration={key: trials[0].params.get(key, "") for key in study.keys},

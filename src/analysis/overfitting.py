@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
+import numpy as np
 import pandas as pd
 
 from src.tracking.state import State
@@ -58,15 +59,16 @@ def judge(trial: TrialRecord, curve: pd.DataFrame, baseline: float) -> Overfitti
         baseline: MAE of always guessing the median age, years; NaN where it is not known, and
             then only an infeasible trial has a verdict.
     """
-    curve = curve.dropna(subset=["mae/train", "mae/val"])
-    if curve.empty:
+    epochs, train, val = (curve[key].to_numpy() for key in ("epoch", "mae/train", "mae/val"))
+    known = np.isfinite(train) & np.isfinite(val)
+    epochs, train, val = epochs[known], train[known], val[known]
+    if not len(val):
         verdict = Verdict.diverged if "infeasible" in trial.tags else Verdict.unknown
         return Overfitting(verdict, None, math.nan)
-    val, train = curve["mae/val"].to_numpy(), curve["mae/train"].to_numpy()
     best = int(val.argmin())
     after = train[best + 1 :]
     goes_on = len(after) > 0 and float(after.min()) < train[best]
-    onset = int(curve["epoch"].to_numpy()[best]) if goes_on else None
+    onset = int(epochs[best]) if goes_on else None
     degradation = float(val[-1] - val[best])
     return Overfitting(
         _verdict(trial, baseline, train[best], val[best], val[-1], degradation if goes_on else 0.0),

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlparse
 import mlflow
 import pandas as pd
 from mlflow.tracking import MlflowClient
+from pyarrow import parquet
 
 from src.tracking.patience import patient
 from src.tracking.study import TrialRecord
@@ -78,7 +79,8 @@ def read_predictions(
     local = _local_folder(trial)
     if local is not None:
         file = local / path
-        return pd.read_parquet(file, columns=columns) if file.is_file() else None
+        # pandas' own reader takes twice as long for such small files.
+        return parquet.read_table(file, columns=columns).to_pandas() if file.is_file() else None
     client = MlflowClient()
     if all(file.path != path for file in client.list_artifacts(trial.run_id, "predictions")):
         return None
