@@ -99,7 +99,7 @@ def _curves(study: StudyData) -> Check:
     question = "Had the curves settled?"
     late = total = 0
     for trial in study.compared:
-        val = study.curve(trial)["mae/val"].to_numpy()
+        val = study.curve(trial)["mae/val"].to_numpy(float)
         if len(val) < 3 or np.isnan(val).all():
             continue
         total += 1

@@ -59,7 +59,7 @@ def judge(trial: TrialRecord, curve: pd.DataFrame, baseline: float) -> Overfitti
         baseline: MAE of always guessing the median age, years; NaN where it is not known, and
             then only an infeasible trial has a verdict.
     """
-    epochs, train, val = (curve[key].to_numpy() for key in ("epoch", "mae/train", "mae/val"))
+    epochs, train, val = (curve[key].to_numpy(float) for key in ("epoch", "mae/train", "mae/val"))
     known = np.isfinite(train) & np.isfinite(val)
     epochs, train, val = epochs[known], train[known], val[known]
     if not len(val):
