@@ -57,8 +57,8 @@ replay: setup  ## Run a trial of any study again (STUDY=small TRIAL=3)
 	@test -n "$(STUDY)" -a -n "$(TRIAL)" || { echo 'error: make replay needs a study and a trial. Received: STUDY=$(STUDY) TRIAL=$(TRIAL). Fix: make replay STUDY=small TRIAL=3'; exit 2; }
 	python -m src.replay "$(STUDY)" $(TRIAL)
 
-champion: setup  ## Test a study's best trial on the test part, once, and register it (STUDY=small)
-	@test -n "$(STUDY)" || { echo 'error: make champion needs a study. Received: STUDY=. Fix: make champion STUDY=small'; exit 2; }
+champion: setup  ## Test a study's best trial on the test part, once, and register it (STUDY=…)
+	@test -n "$(STUDY)" || { echo 'error: make champion needs a study. Received: STUDY=. Fix: make champion STUDY=lr_batch_dropout'; exit 2; }
 	python -m src.champion "$(STUDY)" $(if $(TRIAL),--trial $(TRIAL)) $(if $(ROOT),--root "$(ROOT)") $(if $(filter-out 0,$(AGAIN)),--again)
 
 bench: setup  ## Hold pruners against a full grid, on its recorded curves; time reports
