@@ -181,6 +181,8 @@ def test_command_opens_the_charts_in_a_browser_and_ends_with_ctrl_c(
     with subprocess.Popen(
         command, env=environment | {"BROWSER": f"{browser} %s"}, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        # Tests that run in the background ignore Ctrl-C, and so would their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:  # fmt: skip
         try:
             link = study_links(study.experiment_id, "small", f"http://127.0.0.1:{port}").charts
