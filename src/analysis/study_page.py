@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from src.analysis import figures
 from src.analysis.checks import check
 from src.analysis.claims import Judgement, judge_claims
 from src.analysis.effects import estimate_effects
@@ -16,7 +15,7 @@ from src.analysis.sections.effects import effects_section
 from src.analysis.sections.faces import faces_section
 from src.analysis.sections.leaderboard import leaderboard_section
 from src.analysis.sections.overfitting import overfitting_section
-from src.analysis.sections.wording import count
+from src.analysis.sections.wording import count, name_of
 from src.analysis.study_data import StudyData
 from src.pages import Document, Section, Table, escape
 from src.search.report import states
@@ -56,7 +55,7 @@ def _summary(study: StudyData, board: Leaderboard, judgements: Sequence[Judgemen
     if board.leaders:
         best = board.leaders[0]
         alike = sum(row.could_be_best for row in board.leaders) - 1
-        who = figures.name_of(best.configuration)
+        who = name_of(best.configuration)
         interval = "" if math.isnan(best.low) else f" [{best.low:.2f}, {best.high:.2f}]"
         mean = f", mean of {len(best.trials)} seeds" if len(best.trials) > 1 else ""
         line = (

@@ -4,8 +4,12 @@ import math
 
 import pandas as pd
 
-from src.analysis import figures
 from src.analysis.effects import LABELS, UNITS, Effect, Effects
+from src.analysis.figures import effects as figures
+from src.analysis.figures.parallel import (
+    parallel_coordinates,
+    parallel_coordinates_interactive,
+)
 from src.analysis.sections.wording import count, number
 from src.analysis.study_data import StudyData
 from src.config.schema import ClaimOutcome
@@ -35,10 +39,10 @@ def effects_section(study: StudyData, effects: Effects) -> Section:
         Text(_interactions(effects)),
         Picture(
             "parallel_coordinates",
-            figures.parallel_coordinates(study, effects),
+            parallel_coordinates(study, effects),
             "A line for each trial, through its hyperparameters to its validation MAE. On the "
             "interactive page, draw along an axis to see only the trials that pass there.",
-            figures.parallel_coordinates_interactive(study, effects),
+            parallel_coordinates_interactive(study, effects),
         ),
     ]
     if effects.importances:

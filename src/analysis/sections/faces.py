@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from src.analysis import figures
 from src.analysis.faces import FaceErrors, pull_to_the_mean
+from src.analysis.figures.faces import age_bands
 from src.analysis.sections.wording import interval
 from src.pages import Block, Faces, Picture, Section, Table, Text
 
@@ -19,7 +19,7 @@ def faces_section(errors: FaceErrors | None, worst_faces: Sequence[bytes]) -> Se
         Text(f"Of the best trial ({errors.trial.name}). {pull_to_the_mean(errors)}"),
         Picture(
             "age_bands",
-            figures.age_bands(errors),
+            age_bands(errors),
             "Error and bias of the best trial by age. Bias above the line: guessed too old; "
             "models draw towards the mean age.",
         ),

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from src.analysis import figures, recorded
+from src.analysis import recorded
+from src.analysis.figures.leaderboard import MOST_LEADERS, leaders
 from src.analysis.leaderboard import Leader, Leaderboard
 from src.analysis.recorded import SeedTrial, seed_trials
 from src.analysis.sections.wording import number
@@ -27,7 +28,7 @@ def leaderboard_section(study: StudyData, board: Leaderboard) -> Section:
     blocks: list[Block] = [
         Picture(
             "leaderboard",
-            figures.leaders(board, baselines),
+            leaders(board, baselines),
             "Validation MAE of each configuration; further left is better. Filled circles cannot "
             f"be told from the best; lines are what no model would reach. {_first(board)}"
             f"{board.method}",
@@ -38,7 +39,7 @@ def leaderboard_section(study: StudyData, board: Leaderboard) -> Section:
 
 
 def _first(board: Leaderboard) -> str:
-    shown, in_all = figures.MOST_LEADERS, len(board.leaders)
+    shown, in_all = MOST_LEADERS, len(board.leaders)
     return f"The first {shown} of {in_all}. " if in_all > shown else ""
 
 

@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from src.analysis import figures
+from src.analysis.figures import overfitting as figures
 from src.analysis.leaderboard import Leaderboard
 from src.analysis.overfitting import RULE
 from src.analysis.sections.wording import number

@@ -1,6 +1,7 @@
 """Numbers as a report writes them."""
 
 import math
+from collections.abc import Mapping
 
 
 def number(value: float, sign: str = "", decimals: int = 2) -> str:
@@ -19,3 +20,9 @@ def interval(triple: tuple[float, float, float], sign: str = "") -> str:
     value, low, high = triple
     ends = "" if math.isnan(low) else f" [{low:{sign}.1f}, {high:{sign}.1f}]"
     return f"{value:{sign}.1f}{ends}"
+
+
+def name_of(configuration: Mapping[str, str]) -> str:
+    """A configuration in a line."""
+    words = [f"{key.rpartition('.')[2]} {value}" for key, value in configuration.items()]
+    return ", ".join(words) or "the only configuration"
