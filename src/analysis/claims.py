@@ -13,7 +13,6 @@ from src.analysis.leaderboard import Leader, Leaderboard
 from src.analysis.study_data import StudyData
 from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome
 from src.statistics import CrossedFit, Estimate, Outcome
-from src.statistics.intervals import normal_quantile
 
 
 class Answer(StrEnum):
@@ -139,11 +138,11 @@ def _judge_level(
 def _from_record(study: StudyData, moves: ClaimOutcome, places: Sequence[int]) -> Estimate | None:
     """From the trials' own intervals over faces, where errors of single faces were not kept."""
     metric = METRICS[moves]
-    half = (study.values(f"{metric}_high") - study.values(f"{metric}_low"))[list(places)] / 2
-    if not np.isfinite(half).all():
+    errors = study.recorded_errors(metric)[list(places)]
+    if not np.isfinite(errors).all():
         return None
     value = float(study.values(metric)[list(places)].mean())
-    return Estimate.of_normal(value, float(half.mean()) / normal_quantile(0.975))
+    return Estimate.of_normal(value, float(errors.mean()))
 
 
 def _answered(

@@ -139,12 +139,12 @@ def _from_recorded_intervals(study: StudyData, groups: np.ndarray) -> tuple[np.n
     """From each trial's own interval, as if every trial had had other faces."""
     count = int(groups.max()) + 1
     means, errors, z = np.empty(count), np.empty(count), normal_quantile(0.975)
-    half = (study.values("best/val_mae_high") - study.values("best/val_mae_low")) / 2
+    recorded = study.recorded_errors("best/val_mae")
     for group in range(count):
         members = groups == group
         means[group] = study.values("best/val_mae")[members].mean()
         # Replicates share their faces, so their mean is no surer than one of them.
-        errors[group] = half[members].mean() / z
+        errors[group] = recorded[members].mean()
     best = int(np.argmin(means))
     if count == 1 or not np.isfinite(errors).all():
         marks = np.ones(count, bool)

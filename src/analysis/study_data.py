@@ -16,6 +16,7 @@ import pandas as pd
 from src.analysis.overfitting import DIVERGED_RATIO, Overfitting, Verdict, judge
 from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome
 from src.search.report import varied_keys
+from src.statistics.intervals import normal_quantile
 from src.tracking.archive import find_study, recorded_config
 from src.tracking.reading import read_curves, read_predictions
 from src.tracking.state import State
@@ -129,6 +130,11 @@ class StudyData:
     def values(self, metric: str) -> np.ndarray:
         """A final scalar of each compared trial; NaN where it was not logged."""
         return np.array([trial.metrics.get(metric, np.nan) for trial in self.compared])
+
+    def recorded_errors(self, metric: str) -> np.ndarray:
+        """Standard error of a final scalar over faces, from the interval that each trial logged."""
+        width = self.values(f"{metric}_high") - self.values(f"{metric}_low")
+        return np.asarray(width / 2 / normal_quantile(0.975))
 
     def curve(self, trial: TrialRecord) -> pd.DataFrame:
         """A trial's epochs, as in `curves`."""
