@@ -1,6 +1,13 @@
 """The configuration: its shape, its limits, its identity."""
 
-from src.config.identity import configuration_hash, flatten, identity, moves_a_number, run_name
+from src.config.identity import (
+    configuration_hash,
+    flatten,
+    identity,
+    moves_a_number,
+    program,
+    run_name,
+)
 from src.config.overrides import adapt_overrides
 from src.config.schema import Config, schema_nodes
 from src.config.validation import to_config
@@ -12,6 +19,7 @@ __all__ = [
     "flatten",
     "identity",
     "moves_a_number",
+    "program",
     "run_name",
     "schema_nodes",
     "to_config",

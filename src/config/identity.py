@@ -23,6 +23,27 @@ _NOT_IDENTITY = (
     "fit.evaluate_test",
 )
 
+# What a program may take from one trial to the next without being traced anew.
+_NOT_PROGRAM = (
+    "study",
+    "tracking",
+    "pruner",
+    "data",
+    "augmentation",
+    "seed",
+    "model.weights",
+    "model.dropout_rate",
+    "optimizer.learning_rate",
+    "schedule",
+    "fit.epochs",
+    "fit.fidelity",
+    "fit.keep_state",
+    "fit.early_stopping_patience",
+    "fit.resume",
+    "fit.train_eval_limit",
+    "fit.evaluate_test",
+)
+
 
 def flatten(config: Config) -> dict[str, Any]:
     """Every value under its dotted key, such as `optimizer.learning_rate`, in schema order.
@@ -48,6 +69,21 @@ def configuration_hash(config: Config) -> str:
     """
     text = json.dumps(identity(config), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def program(config: Config) -> tuple[tuple[str, str], ...]:
+    """What two trials must share for one process to train both with one traced program.
+
+    Learning rate, dropout rate, batch size, seed, weights and data are not among it; the size of
+    the pictures, the layers that learn, the optimizer's class and constants are.
+    """
+    shared = {"data.image_size": str(config.data.image_size)}
+    for key, value in flatten(config).items():
+        if not any(key == name or key.startswith(f"{name}.") for name in _NOT_PROGRAM):
+            shared[key] = str(value)
+    varies = config.schedule.warmup_epochs > 0 or config.schedule.final_fraction < 1
+    shared["schedule"] = f"{varies} {config.schedule.warmup_epochs > 0}"
+    return tuple(sorted(shared.items()))
 
 
 def run_name(config: Config) -> str:
