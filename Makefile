@@ -21,7 +21,7 @@ faces = data=$(DATA) $(if $(ROOT),data.root=$(ROOT))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup eda sweep plan trial trials report replay champion bench test fast-test lint ui lock clean
+.PHONY: help setup eda sweep plan trial trials report replay champion caches bench test fast-test lint ui lock clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ replay: setup  ## Run a trial of any study again (STUDY=small TRIAL=3)
 champion: setup  ## Test a study's best trial on the test part, once, and register it (STUDY=…)
 	@test -n "$(STUDY)" || { echo 'error: make champion needs a study. Received: STUDY=. Fix: make champion STUDY=lr_batch_dropout'; exit 2; }
 	python -m src.champion "$(STUDY)" $(if $(TRIAL),--trial $(TRIAL)) $(if $(ROOT),--root "$(ROOT)") $(if $(filter-out 0,$(AGAIN)),--again)
+
+caches: setup  ## List what trials share on disk, and free it (EVICT=<name>, EVICT=all)
+	python -m src.caches $(if $(EVICT),--evict $(EVICT))
 
 bench: setup  ## Hold pruners against a full grid, on its recorded curves; time reports
 	python -m tests.benchmarks.asha_against_grid

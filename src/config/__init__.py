@@ -7,6 +7,8 @@ from src.config.identity import (
     moves_a_number,
     program,
     run_name,
+    side_by_side,
+    why_alone,
 )
 from src.config.overrides import adapt_overrides
 from src.config.schema import Config, schema_nodes
@@ -22,5 +24,7 @@ __all__ = [
     "program",
     "run_name",
     "schema_nodes",
+    "side_by_side",
     "to_config",
+    "why_alone",
 ]

@@ -5,7 +5,7 @@ import hashlib
 import json
 from typing import Any
 
-from src.config.schema import Config
+from src.config.schema import Config, Precision
 
 # Names, paths and switches that leave the numbers of a trial as they are.
 _NOT_IDENTITY = (
@@ -18,6 +18,7 @@ _NOT_IDENTITY = (
     "data.columns",
     "data.cache_dir",
     "fit.eval_batch_size",
+    "fit.cache_activations",  # but for float16's rounding
     "fit.resume",
     "fit.keep_state",
     "fit.evaluate_test",
@@ -42,6 +43,20 @@ _NOT_PROGRAM = (
     "fit.resume",
     "fit.train_eval_limit",
     "fit.evaluate_test",
+)
+
+# What trials on one frozen backbone may differ in, and still train side by side.
+_AFTER_BACKBONE = (
+    "model.dropout_rate",
+    "model.hidden_units",
+    "model.output_activation",
+    "model.loss",
+    "optimizer",
+    "schedule",
+    "data.batch_size",
+    "seed",
+    "study.trial",
+    "study.run_id",
 )
 
 
@@ -84,6 +99,31 @@ def program(config: Config) -> tuple[tuple[str, str], ...]:
     varies = config.schedule.warmup_epochs > 0 or config.schedule.final_fraction < 1
     shared["schedule"] = f"{varies} {config.schedule.warmup_epochs > 0}"
     return tuple(sorted(shared.items()))
+
+
+def side_by_side(config: Config) -> tuple[tuple[str, str], ...] | None:
+    """What trials must share to train side by side; None for one that trains alone."""
+    if config.model.freeze != "backbone" or why_alone(config):
+        return None
+    return tuple(
+        (key, str(value))
+        for key, value in flatten(config).items()
+        if not any(key == name or key.startswith(f"{name}.") for name in _AFTER_BACKBONE)
+    )
+
+
+def why_alone(config: Config) -> str:
+    """What keeps a trial on a frozen backbone from training beside others, with the fix, or ""."""
+    fit, augmentation = config.fit, config.augmentation
+    if not fit.cache_activations:
+        return "fit.cache_activations=false; fix: fit.cache_activations=true"
+    if augmentation.changes_pictures and augmentation.cached_views is None:
+        return "every step augments its pictures anew; fix: augmentation.cached_views=8"
+    if fit.precision is not Precision.float32:
+        return f"fit.precision={fit.precision}; fix: fit.precision=float32"
+    if fit.jit_compile:
+        return "fit.jit_compile=true; fix: fit.jit_compile=false"
+    return ""
 
 
 def run_name(config: Config) -> str:

@@ -217,7 +217,11 @@ class ScheduleConfig:
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """Random changes to each training picture; zero or false switches one off."""
+    """Random changes to each training picture; zero or false switches one off.
+
+    `cached_views` is how many augmented views of each picture are drawn once and used again and
+    again; null draws anew at each step.
+    """
 
     horizontal_flip: bool
     vertical_flip: bool
@@ -226,6 +230,15 @@ class AugmentationConfig:
     zoom_fraction: float
     brightness: float
     contrast: float
+    cached_views: int | None
+
+    @property
+    def changes_pictures(self) -> bool:
+        """Whether any change is on."""
+        return any(
+            (self.horizontal_flip, self.vertical_flip, self.rotation_degrees, self.shift_fraction,
+             self.zoom_fraction, self.brightness, self.contrast)
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -240,6 +253,7 @@ class FitConfig:
     jit_compile: bool
     deterministic: bool
     resume: bool
+    cache_activations: bool
     eval_batch_size: int
     train_eval_limit: int
     evaluate_test: bool

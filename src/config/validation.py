@@ -249,6 +249,9 @@ def _check_augmentation(augmentation: AugmentationConfig) -> Iterator[str]:
     for name in ("shift_fraction", "zoom_fraction", "brightness", "contrast"):
         value = getattr(augmentation, name)
         yield from _check(f"augmentation.{name}", value, 0 <= value < 1, "lie in [0, 1)", 0.1)
+    views = augmentation.cached_views
+    yield from _check("augmentation.cached_views", views, views is None or views >= 1,
+                      "be null or >= 1", "null")  # fmt: skip
 
 
 def _check_fit(fit: FitConfig) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +37,18 @@ class Part:
         """Copies of the pictures at these places of the part, uint8 `(k, size, size, 3)`."""
         return self.pixels[self.faces["image_index"].to_numpy()[places]]
 
+    def inputs(self, places: np.ndarray) -> np.ndarray:
+        """What a model gets for these places: here the pictures."""
+        return self.images(places)
+
     def subset(self, count: int, seed: int) -> "Part":
         """At most `count` faces, drawn at random by `seed`, in their order here."""
         if count >= len(self):
             return self
         chosen = np.random.default_rng(seed).choice(len(self), count, replace=False)
         chosen.sort()
-        return Part(self.faces.iloc[chosen].reset_index(drop=True), self.ages[chosen], self.pixels)
+        faces = self.faces.iloc[chosen].reset_index(drop=True)
+        return replace(self, faces=faces, ages=self.ages[chosen])
 
 
 @dataclass(frozen=True)

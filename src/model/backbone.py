@@ -60,13 +60,19 @@ def freeze(backbone: keras.Model, until: str, freeze_batch_norm: bool) -> None:
         backbone.trainable = False
         return
     if until != "none":
-        names = [layer.name for layer in backbone.layers]
-        last = max(i for i, name in enumerate(names) if name.startswith(f"{until}_"))
-        for layer in backbone.layers[: last + 1]:
+        last = last_frozen_layer(backbone, until)
+        for layer in backbone.layers:
             layer.trainable = False
+            if layer.name == last:
+                break
     if freeze_batch_norm:
         for layer in _batch_norms(backbone):
             layer.trainable = False
+
+
+def last_frozen_layer(backbone: keras.Model, until: str) -> str:
+    """Name of the layer whose output is the last that does not change, for a block or a stage."""
+    return [layer.name for layer in backbone.layers if layer.name.startswith(f"{until}_")][-1]
 
 
 def set_batch_norm_momentum(backbone: keras.Model, momentum: float) -> None:

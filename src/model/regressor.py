@@ -3,7 +3,15 @@
 import keras
 
 from src.config.schema import DropoutPosition, InputMode, ModelConfig
-from src.model.backbone import build_backbone, freeze, set_batch_norm_momentum
+from src.model.backbone import (
+    NAME,
+    build_backbone,
+    freeze,
+    last_frozen_layer,
+    set_batch_norm_momentum,
+)
+from src.model.dropout import Dropout
+from src.model.head import head_layers
 
 IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
 """Mean of ImageNet's pixels as `keras.applications.resnet.preprocess_input` subtracts it."""
@@ -26,33 +34,59 @@ def build_regressor(model: ModelConfig, image_size: int, mean_age: float) -> ker
         FileNotFoundError: If pretrained weights cannot be had.
         ValueError: If they do not fit.
     """
+    head = head_layers(model, mean_age)
     pictures = keras.Input((image_size, image_size, 3), dtype="uint8", name="pictures")
     backbone = build_backbone(image_size, model.weights)
     freeze(backbone, model.freeze, model.freeze_batch_norm)
     set_batch_norm_momentum(backbone, model.batch_norm_momentum)
+    value = backbone(_preprocess(pictures, model.input_mode))
+    for layer in head:
+        value = layer(value)
+    return keras.Model(pictures, value, name="age_regressor")
 
-    features = backbone(_preprocess(pictures, model.input_mode))
-    dropout = keras.layers.Dropout(model.dropout_rate, name="dropout")
-    pooling = keras.layers.GlobalAveragePooling2D(name="pooling")
-    if model.dropout_position is DropoutPosition.before_pooling:
-        vector = pooling(dropout(features))
-    else:
-        vector = dropout(pooling(features))
-    for number, units in enumerate(model.hidden_units, start=1):
-        vector = keras.layers.Dense(units, activation="relu", name=f"hidden_{number}")(vector)
-    age = keras.layers.Dense(
-        1,
-        activation=str(model.output_activation),
-        bias_initializer=keras.initializers.Constant(mean_age),
-        dtype="float32",
-        name="age_years",
-    )(vector)
-    return keras.Model(pictures, age, name="age_regressor")
+
+def divide(regressor: keras.Model, model: ModelConfig) -> tuple[keras.Model | None, keras.Model]:
+    """The regressor in two models, which share its layers and so its weights.
+
+    Args:
+        regressor: As `build_regressor` made it.
+        model: What it was made from.
+
+    Returns:
+        The frozen part, from pictures to the activations at its end, None where nothing is
+        frozen; and the part that learns, from those activations to years.
+    """
+    if model.freeze == "none":
+        return None, regressor
+    if model.freeze == "backbone":  # and pooling, where that comes before dropout
+        boundary = regressor.get_layer("dropout").input
+        frozen = keras.Model(regressor.input, boundary, name="frozen")
+        return frozen, keras.Model(boundary, regressor.output, name="learner")
+    backbone = regressor.get_layer(NAME)
+    boundary = backbone.get_layer(last_frozen_layer(backbone, model.freeze)).output
+    frozen_blocks = keras.Model(backbone.input, boundary, name="frozen_blocks")
+    learning_blocks = keras.Model(boundary, backbone.output, name="learning_blocks")
+    after_backbone = regressor.get_layer(
+        "dropout" if model.dropout_position is DropoutPosition.before_pooling else "pooling"
+    )
+    head = keras.Model(after_backbone.input, regressor.output, name="head")
+    pixels = regressor.get_layer(str(model.input_mode)).output
+    frozen = keras.Model(regressor.input, frozen_blocks(pixels), name="frozen")
+    activations = keras.Input(boundary.shape[1:], name="activations")
+    return frozen, keras.Model(activations, head(learning_blocks(activations)), name="learner")
 
 
 def inference_model(regressor: keras.Model) -> keras.Model:
-    """The same layers without optimizer and loss: 95 MB instead of 283."""
-    return keras.Model(regressor.inputs, regressor.outputs, name=regressor.name)
+    """The same weights without optimizer and loss: 95 MB instead of 283, and Keras's own layers."""
+
+    def plain(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if isinstance(layer, Dropout):
+            rate = float(keras.ops.convert_to_numpy(layer.rate))
+            return keras.layers.Dropout(rate, name=layer.name)
+        return layer
+
+    copy = keras.models.clone_model(regressor, clone_function=plain)
+    return keras.Model(copy.inputs, copy.outputs, name=regressor.name)
 
 
 def _preprocess(pictures: keras.KerasTensor, mode: InputMode) -> keras.KerasTensor:

@@ -2,9 +2,9 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from src.tracking.state import State
 
@@ -70,6 +70,9 @@ class Job:
         outcome: None until it has ended for good.
         num_tries: How often it was started in this launch.
         title: What sets it apart from the others, for people.
+        program: Jobs of one program may follow one another in one process; None: it wants its own.
+        group: Jobs of one group may train side by side in one process; None: it trains alone.
+        config: Its whole configuration, for those that need no overrides.
     """
 
     number: int
@@ -80,6 +83,9 @@ class Job:
     outcome: Outcome | None = None
     num_tries: int = 0
     title: str = ""
+    program: Hashable = None
+    group: Hashable = None
+    config: Any = None
 
 
 class Book(Protocol):
@@ -102,7 +108,13 @@ class Book(Protocol):
 
 
 class Workers(Protocol):
-    """What runs jobs."""
+    """What runs jobs.
+
+    Attributes:
+        side_by_side: Most jobs of one group in one process.
+    """
+
+    side_by_side: int
 
     def has_room(self) -> bool:
         """Whether one more job may start now."""
@@ -114,7 +126,7 @@ class Workers(Protocol):
         """Jobs that have ended; at least one."""
 
     def stop(self) -> list[tuple[Job, Ending]]:
-        """Let every job save and stop, and wait for it."""
+        """Let every job save and stop, wait for it, and leave no process behind."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +179,11 @@ class Loop:
     _untold: set[int] = field(default_factory=set)
     _by_suggestion: dict[int, list[Job]] = field(default_factory=lambda: defaultdict(list))
 
+    @property
+    def waiting(self) -> list[Job]:
+        """Jobs that are known to be missing, in the order in which they will start."""
+        return list(self._waiting)
+
     def restore(self, events: Sequence[tuple[str, int]]) -> None:
         """Ask and tell again, in the order of former launches: ("asked" | "told", index).
 
@@ -189,8 +206,10 @@ class Loop:
         if not self.search.is_adaptive:
             suggestions = list(iter(self.search.ask, None))
             for replicate in range(self.rules.num_replicates):
+                first = len(self._waiting)
                 for suggestion in suggestions:
                     self._enter_job(suggestion, replicate)
+                self._waiting[first:] = _by_program(self._waiting[first:])
         self._tell_complete()
 
     def run(self) -> None:
@@ -206,9 +225,8 @@ class Loop:
             self.stopped = "interrupted"
             raise
         finally:
-            if self.stopped:
-                for job, ending in self.workers.stop():
-                    self._end(job, ending)
+            for job, ending in self.workers.stop():
+                self._end(job, ending)
 
     def _fill(self) -> None:
         while self.workers.has_room():
@@ -295,3 +313,11 @@ class Loop:
         errors = [job.outcome.val_mae for job in self._by_suggestion[index] if job.outcome]
         finite = [error for error in errors if math.isfinite(error)]
         self.search.tell(index, sum(finite) / len(finite) if finite else None)
+
+
+def _by_program(jobs: Sequence[Job]) -> list[Job]:
+    """In their order, but those that can share a process in a row."""
+    places = {
+        program: place for place, program in enumerate(dict.fromkeys(j.program for j in jobs))
+    }
+    return sorted(jobs, key=lambda job: places[job.program])

@@ -66,6 +66,8 @@ def open_loop(
         skips_invalid=order.oracle != "grid",
         is_adaptive=search.is_adaptive,
         is_read_only=is_read_only,
+        # What a Gaussian process suggests next follows from what it was told of the trials before.
+        is_side_by_side=workers.side_by_side > 1 and order.oracle != "bayesian",
     )
     tags = {
         "mlflow.note.content": order.question,

@@ -3,15 +3,16 @@
 import heapq
 import json
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.table import Table
 
-from src.config import Config, flatten
+from src.config import Config, flatten, program
 from src.config.schema import KeepModel, PrunerName
 from src.console import show, spell_seconds, stderr
 from src.errors import UsageError
@@ -94,7 +95,7 @@ def plan_study(order: Order, workers: TimingWorkers) -> None:
         missing, num_waiting = _simulated(order)
         missing = missing[num_known:]
     else:
-        pairs = [(job, book.config(job)) for job in loop.jobs if job.outcome is None]
+        pairs = [(job, book.config(job)) for job in loop.waiting]
         missing = [PlannedTrial(c, job.epochs, job.overrides) for job, c in pairs if c]
     shapes = {shape(trial.config): trial for trial in missing}
     timings = {}
@@ -104,7 +105,7 @@ def plan_study(order: Order, workers: TimingWorkers) -> None:
     total = cost(missing, timings, workers.num_jobs, num_waiting)
     remember(order, total, workers.num_jobs)
     if missing:
-        show(table(missing, timings))
+        show(table(missing, timings, workers.num_jobs))
     may_end_early = any(
         trial.config.pruner.name is not PrunerName.none
         or trial.config.fit.early_stopping_patience is not None
@@ -162,45 +163,60 @@ def cost(
         num_jobs: Trials at a time.
         num_waiting: Most trials that keep their states, waiting for a promotion.
     """
-    seconds = [trial_seconds(trial, timings[shape(trial.config)]) for trial in trials]
-    free_at = [0.0] * num_jobs
-    for each in seconds:
-        heapq.heappush(free_at, heapq.heappop(free_at) + each)
+    ends = [end for _, end in schedule(trials, timings, num_jobs)]
     state = max((timing.state_bytes for timing in timings.values()), default=0)
     model = max((timing.model_bytes for timing in timings.values()), default=0)
     final = len(trials) * _ARTIFACT_BYTES + _num_models(trials) * model
     return Cost(
         num_trials=len(trials),
         num_epochs=sum(trial.num_epochs for trial in trials),
-        seconds=max(free_at),
+        seconds=max(ends, default=0),
         peak_bytes=final + (num_jobs + num_waiting) * state,
         final_bytes=final,
     )
 
 
-def trial_seconds(trial: PlannedTrial, timing: "Timing") -> float:
-    """From the start of its process to its end."""
-    return timing.start_seconds + trial.num_epochs * timing.epoch_seconds + timing.end_seconds
+def schedule(
+    trials: Sequence[PlannedTrial], timings: Mapping[Shape, "Timing"], num_jobs: int
+) -> list[tuple[float, float]]:
+    """When each trial starts and ends, in seconds.
+
+    It goes to the process that is free first. That starts anew, unless its last trial has left
+    the same program.
+    """
+    processes: list[tuple[float, int, object]] = [(0, slot, None) for slot in range(num_jobs)]
+    times = []
+    for trial in trials:
+        start, slot, before = heapq.heappop(processes)
+        timing, its = timings[shape(trial.config)], program(trial.config)
+        end = start + (timing.warm_start_seconds if before == its else timing.start_seconds)
+        end += trial.num_epochs * timing.epoch_seconds + timing.end_seconds
+        heapq.heappush(processes, (end, slot, its))
+        times.append((start, end))
+    return times
 
 
-def table(trials: Sequence[PlannedTrial], timings: Mapping[Shape, "Timing"]) -> Table:
+def table(
+    trials: Sequence[PlannedTrial], timings: Mapping[Shape, "Timing"], num_jobs: int
+) -> Table:
     """A row for each shape: what it is, how many trials, how long."""
     varied = {key for one in timings for key, _ in set(one) ^ set(next(iter(timings)))}
     grid = Table(show_edge=False, pad_edge=False)
     grid.add_column("shape")
-    for name in ("trials", "epochs", "start", "an epoch", "a trial"):
+    for name in ("trials", "epochs", "first start", "next start", "an epoch", "a trial"):
         grid.add_column(name, justify="right")
-    counts = Counter(shape(trial.config) for trial in trials)
-    for key, count in counts.items():
+    epochs: Counter[Shape] = Counter()
+    seconds = defaultdict(list)
+    for trial, (start, end) in zip(trials, schedule(trials, timings, num_jobs), strict=True):
+        epochs[shape(trial.config)] += trial.num_epochs
+        seconds[shape(trial.config)].append(end - start)
+    for key, its in seconds.items():
         timing = timings[key]
-        these = [trial for trial in trials if shape(trial.config) == key]
-        epochs = sum(trial.num_epochs for trial in these)
-        mean = sum(trial_seconds(trial, timing) for trial in these) / count
         words = [f"{name.rpartition('.')[2]} {value}" for name, value in key if name in varied]
         grid.add_row(
-            ", ".join(words) or "all", str(count), str(epochs),
-            spell_seconds(timing.start_seconds), spell_seconds(timing.epoch_seconds),
-            spell_seconds(mean),
+            ", ".join(words) or "all", str(len(its)), str(epochs[key]),
+            spell_seconds(timing.start_seconds), spell_seconds(timing.warm_start_seconds),
+            spell_seconds(timing.epoch_seconds), spell_seconds(mean(its)),
         )  # fmt: skip
     return grid
 

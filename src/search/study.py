@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from src.config import Config, configuration_hash, run_name
+from src.config import Config, configuration_hash, program, run_name, side_by_side
 from src.data import prepare
 from src.errors import UsageError
 from src.search.loop import Ending, Job, Outcome
@@ -43,6 +43,7 @@ class StudyBook:
         skips_invalid: bool,
         is_adaptive: bool,
         is_read_only: bool = False,
+        is_side_by_side: bool = False,
     ) -> None:
         """Read what is known.
 
@@ -53,9 +54,11 @@ class StudyBook:
             skips_invalid: See above.
             is_adaptive: Whether the search learns, so that the order of its questions counts.
             is_read_only: Whether nothing is to be written: a plan.
+            is_side_by_side: Whether trials that can train side by side are to do so.
         """
         self._is_adaptive = is_adaptive
         self._is_read_only = is_read_only
+        self._is_side_by_side = is_side_by_side
         self._store = store
         self._compose = compose
         self._overrides = overrides
@@ -133,7 +136,12 @@ class StudyBook:
             while (_lineage(config, base_seed + replicate), digest) in self._drawn:
                 replicate += 1
             self._drawn.add((_lineage(config, base_seed + replicate), digest))
-        seeded = dataclasses.replace(config, seed=base_seed + replicate)
+        keeps_state = config.fit.keep_state or suggestion.epochs is not None
+        seeded = dataclasses.replace(
+            config,
+            seed=base_seed + replicate,
+            fit=dataclasses.replace(config.fit, keep_state=keeps_state),
+        )
         key = (configuration_hash(seeded), digest)
         if suggestion.epochs is not None:
             overrides.append("fit.keep_state=true")
@@ -146,6 +154,8 @@ class StudyBook:
             number, suggestion, replicate, tuple(overrides),
             epochs=(seeded.fit.fidelity or seeded.fit.epochs) - spent,
             title=_title(suggestion, seeded, replicate),
+            program=program(seeded),
+            group=side_by_side(seeded) if self._is_side_by_side else None,
         )  # fmt: skip
         self._entered[key] = job
         self._keys[number] = key
@@ -159,26 +169,43 @@ class StudyBook:
     def start(self, job: Job) -> list[str]:
         """See `Book`: opens the trial's run, or finds it."""
         key = self._keys[job.number]
-        record = self._records.get(key)
-        if record is None:
-            run_id = self._store.create_trial(run_name(self._configs[job.number]), self._tags(job))
-            record = self._records[key] = self._store.trial(run_id)
-        return [*job.overrides, f"study.trial={job.number}", f"study.run_id={record.run_id}"]
+        if key not in self._records:
+            group = [each for each in self._entered.values() if each.group is not None
+                     and each.group == job.group and each.outcome is None] or [job]  # fmt: skip
+            self._make_runs(
+                [each for each in group if self._keys[each.number] not in self._records]
+            )
+        run_id = self._records[key].run_id
+        config = self._configs[job.number]
+        study = dataclasses.replace(config.study, run_id=run_id)
+        job.config = dataclasses.replace(config, study=study)
+        return [*job.overrides, f"study.trial={job.number}", f"study.run_id={run_id}"]
+
+    def _make_runs(self, jobs: Sequence[Job]) -> None:
+        """Runs for trials that have none, all at once."""
+        names = [run_name(self._configs[job.number]) for job in jobs]
+        run_ids = self._store.create_trials(list(zip(names, map(self._tags, jobs), strict=True)))
+        for job, run_id in zip(jobs, run_ids, strict=True):
+            self._records[self._keys[job.number]] = self._store.trial(run_id)
 
     def settle(self, job: Job, ending: Ending) -> Outcome:
         """See `Book`: what the store says, now that the trial's process has ended."""
         key = self._keys[job.number]
         run_id = self._records[key].run_id
-        self._store.mend()
         record = self._store.trial(run_id)
+        if record.state is State.RUNNING:
+            self._store.mend()
+            record = self._store.trial(run_id)
         could_not_close = record.state is State.RUNNING or (
             record.state is State.WAITING and not ending.is_interrupted
         )
         if could_not_close:
             self._store.fail(run_id, ending.failure, ending.details)
+            record = self._store.trial(run_id)
         elif record.state is State.FAILED and "infeasible" not in record.tags:
             self._store.set_tags(run_id, {"failure": ending.failure[:5000]})
-        record = self._records[key] = self._store.trial(run_id)
+            record = self._store.trial(run_id)
+        self._records[key] = record
         return outcome_of(record)
 
     def told(self, jobs: Sequence[Job]) -> None:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from src.config import why_alone
 from src.console import show, spell_seconds, stderr
 from src.errors import EnvironmentFaultError
 from src.search import plan, report
@@ -99,6 +100,9 @@ def _greet(store: StudyStore, order: Order, loop: Loop) -> None:
     trials = f"{report.counted(len(loop.jobs))}{begun}" if loop.jobs else "new search"
     numbers = {job.number for job in loop.jobs}
     others = sum(trial.number not in numbers for trial in store.trials())
+    base = order.base
+    if base is not None and base.model.freeze == "backbone" and (reason := why_alone(base)):
+        stderr.print(f"Its trials train one by one, not side by side: {reason}.", markup=False)
     apart = f" Also in it, left alone: {report.counted(others)}." if others else ""
     stderr.print(f'Study "{order.study}" ({order.oracle}): {trials}.{apart}', markup=False)
 

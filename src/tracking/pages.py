@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
+from src.tracking.artifacts import local_folder
 from src.tracking.patience import patient
 from src.tracking.store import mend_stale_runs, open_store, process_tags
 from src.tracking.views import mlflow_address
@@ -98,10 +97,8 @@ def log_facts(
 @patient
 def local_file(run_id: str, file: str) -> Path | None:
     """An artifact's path on this machine; None where artifacts lie elsewhere."""
-    uri = urlparse(MlflowClient().get_run(run_id).info.artifact_uri)
-    if uri.scheme not in ("", "file"):
-        return None
-    return Path(url2pathname(uri.path)) / file
+    folder = local_folder(MlflowClient().get_run(run_id).info.artifact_uri)
+    return None if folder is None else folder / file
 
 
 @patient

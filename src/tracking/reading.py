@@ -3,13 +3,13 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 import mlflow
 import pandas as pd
 from mlflow.tracking import MlflowClient
 from pyarrow import parquet
 
+from src.tracking.artifacts import local_folder
 from src.tracking.patience import patient
 from src.tracking.study import TrialRecord
 
@@ -76,7 +76,7 @@ def read_predictions(
         One row for each face; None where it was not kept.
     """
     path = f"predictions/{part}.parquet"
-    local = _local_folder(trial)
+    local = local_folder(trial.artifact_uri)
     if local is not None:
         file = local / path
         # pandas' own reader takes twice as long for such small files.
@@ -91,12 +91,6 @@ def _sqlite_file() -> Path | None:
     """The store's file, where it is one."""
     uri = mlflow.get_tracking_uri()
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
-
-
-def _local_folder(trial: TrialRecord) -> Path | None:
-    """Where the trial's files lie, if they lie on this machine."""
-    uri = urlparse(trial.artifact_uri)
-    return Path(unquote(uri.path)) if uri.scheme in ("", "file") and uri.path else None
 
 
 def _ask(

@@ -1,36 +1,39 @@
-"""One trial's run in MLflow: opened, written and closed in its true state."""
+"""One trial's run in MLflow, and what is logged to it."""
 
+import functools
 import io
+import json
 import time
-import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import Metric, Param, RunStatus, RunTag
-from mlflow.entities import Run as MlflowRun
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from src.console import stderr
-from src.tracking import provenance
+from src.tracking import artifacts, entries, provenance
+from src.tracking.entries import Entries
 from src.tracking.patience import is_busy, patient
 from src.tracking.state import State
-from src.tracking.store import mend_stale_runs, open_store, process_tags
+from src.tracking.store import context_tags
 
 _MAX_PARAM_LENGTH = 6000  # characters; MLflow's own limit
-_MAX_BATCH = 1000  # metrics a call; MLflow's own limit
-_ENDINGS = ("infeasible", "pruned", "failure")  # tags that say why a trial ended as it did
+_DPI = 120
+_NUM_FACES_LOOKED_AT = 1000  # to tell a column's type; MLflow looks at every face, for 40 ms
 
 
 class Run:
     """A run that is open. Numbers that cannot be written now are kept and written later.
+
+    Any number of runs can be open in one process: MLflow's own «active run» is not used.
 
     Attributes:
         id: MLflow's.
@@ -38,23 +41,37 @@ class Run:
         is_new: Whether nothing was logged to it yet; parameters are what it is judged by.
         infeasible: Why the configuration cannot be evaluated, or empty.
         pruned: Why the trial was cut short, or empty.
+        is_held: Whether all but files waits for `write_waiting`, which writes for many at once.
     """
 
-    def __init__(self, run_id: str, experiment_id: str, is_new: bool) -> None:
+    def __init__(
+        self, run_id: str, experiment_id: str, is_new: bool, artifact_uri: str | None = None
+    ) -> None:
+        """Go on with a run that exists.
+
+        Args:
+            run_id: See above.
+            experiment_id: See above.
+            is_new: See above.
+            artifact_uri: Where its files lie; None to ask the store when there is one.
+        """
         self.id = run_id
         self.experiment_id = experiment_id
         self.is_new = is_new
         self.infeasible = ""
         self.pruned = ""
-        self._client = MlflowClient()
-        self._pending: list[Metric] = []
+        self.is_held = False
+        self._artifact_uri = artifact_uri
+        self._waiting = Entries()
+        self._is_urgent = False
         self._last_epoch = 0 if is_new else self._last_logged_epoch()
 
-    @patient
     def log_params(self, params: Mapping[str, Any]) -> None:
         """All at once; long values are cut at MLflow's limit."""
-        entities = [Param(key, str(value)[:_MAX_PARAM_LENGTH]) for key, value in params.items()]
-        self._client.log_batch(self.id, params=entities)
+        self._waiting.params |= {
+            key: str(value)[:_MAX_PARAM_LENGTH] for key, value in params.items()
+        }
+        self._write()
 
     def log_epochs(self, records: Sequence[Mapping[str, float]]) -> None:
         """Metrics of finished epochs, each record with its `epoch` (from 1), in one call.
@@ -67,22 +84,17 @@ class Run:
             if epoch > self._last_epoch:
                 self._add(record, epoch)
                 self._last_epoch = epoch
-        try:
-            self._write_pending()
-        except MlflowException as error:
-            if not is_busy(error):
-                raise
-            stderr.print(f"The tracking store is busy; {len(self._pending)} numbers wait.")
+        self._write(is_urgent=False)
 
     def log_final(self, metrics: Mapping[str, float]) -> None:
         """Scalars of the whole trial; also writes whatever is still waiting."""
         self._add(metrics, step=0)
-        patient(self._write_pending)()
+        self._write()
 
     @patient
     def log_text(self, text: str, file: str) -> None:
         """A text artifact."""
-        self._client.log_text(self.id, text, file)
+        artifacts.put(self.id, self._folder, file, text.encode())
 
     @patient
     def log_table(self, table: pd.DataFrame, file: str) -> None:
@@ -92,27 +104,30 @@ class Run:
             table.to_parquet(stream, index=False)
         else:
             table.to_csv(stream, index=False)
-        stream.seek(0)
-        self._client.log_stream(self.id, stream, file)
+        artifacts.put(self.id, self._folder, file, stream.getvalue())
 
     @patient
     def log_figure(self, figure: Figure, file: str) -> None:
-        """A Matplotlib figure as PNG."""
-        self._client.log_figure(self.id, figure, file, save_kwargs={"dpi": 120})
+        """A Matplotlib figure as PNG.
 
-    @patient
+        `Figure.savefig` would draw it twice, the first time into the void.
+        """
+        stream = io.BytesIO()
+        figure.set_dpi(_DPI)
+        FigureCanvasAgg(figure).print_png(stream, pil_kwargs={"compress_level": 1})
+        artifacts.put(self.id, self._folder, file, stream.getvalue())
+
     def log_faces(self, faces: pd.DataFrame, source: str, name: str, digest: str) -> None:
         """Which faces the trial saw, as MLflow's input dataset."""
-        with warnings.catch_warnings():  # MLflow 3.17 knows two readings of a local folder
-            warnings.simplefilter("ignore", UserWarning)
-            dataset = from_pandas(faces, source=source, name=name, digest=digest)
-        mlflow.log_input(dataset, context="training")
+        self._waiting.inputs.append(_input(faces, source, name, digest))
+        self._write()
 
     @patient
     def log_model(self, model: Any, image_size: int) -> None:
         """The model, loadable by `mlflow.pyfunc.load_model`: uint8 pictures in, ages out."""
         import keras
         import mlflow.keras
+        from mlflow.models import Model
         from mlflow.models.signature import ModelSignature
         from mlflow.types import Schema, TensorSpec
 
@@ -121,9 +136,20 @@ class Run:
         requirements = [f"keras=={keras.__version__}"]
         if keras.backend.backend() == "tensorflow":
             requirements.append(f"tensorflow=={provenance.version('tensorflow')}")
-        mlflow.keras.log_model(
-            model,
-            name="model",
+        client = MlflowClient()
+        made = client.create_logged_model(
+            self.experiment_id,
+            "model",
+            self.id,
+            context_tags(),
+            client.get_run(self.id).data.params,
+        )
+        Model.log(  # `mlflow.keras.log_model` is both for the active run
+            artifact_path=None,
+            flavor=mlflow.keras,
+            model=model,
+            run_id=self.id,
+            model_id=made.model_id,
             signature=ModelSignature(Schema([pictures]), Schema([ages])),
             pip_requirements=requirements,
         )
@@ -142,130 +168,75 @@ class Run:
         """The Markdown that MLflow's page shows as the run's description."""
         self.set_tags({"mlflow.note.content": text})
 
-    @patient
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Tags, replacing those of the same name."""
-        entities = [RunTag(key, value) for key, value in tags.items()]
-        self._client.log_batch(self.id, tags=entities)
+        self._waiting.tags |= tags
+        self._write()
+
+    def end(self, status: int, state: State) -> None:
+        """Close the run; `status` is MLflow's. Also writes whatever is still waiting."""
+        self._waiting.status = RunStatus.to_string(status)
+        self._waiting.end_time = int(time.time() * 1000)
+        self.set_tags({"state": state})
+
+    @functools.cached_property
+    def _folder(self) -> Path | None:
+        if self._artifact_uri is None:
+            self._artifact_uri = MlflowClient().get_run(self.id).info.artifact_uri
+        return artifacts.local_folder(self._artifact_uri)
 
     def _add(self, metrics: Mapping[str, float], step: int) -> None:
         now = int(time.time() * 1000)
-        self._pending += [
+        self._waiting.metrics += [
             Metric(key, float(value), now, step)
             for key, value in metrics.items()
             if key != "epoch" and np.isfinite(value)
         ]
 
-    def _write_pending(self) -> None:
-        while self._pending:
-            self._client.log_batch(self.id, metrics=self._pending[:_MAX_BATCH])
-            del self._pending[:_MAX_BATCH]
+    def _write(self, is_urgent: bool = True) -> None:
+        self._is_urgent |= is_urgent
+        if not self.is_held:
+            write_waiting([self])
 
     @patient
     def _last_logged_epoch(self) -> int:
-        return max((point.step for point in self._client.get_metric_history(self.id, "mae/val")),
-                   default=0)  # fmt: skip
+        history = MlflowClient().get_metric_history(self.id, "mae/val")
+        return max((point.step for point in history), default=0)
 
 
-@contextmanager
-def trial_run(
-    experiment: str,
-    name: str,
-    tags: Mapping[str, str],
-    resume_id: str | None,
-    system_metrics: bool,
-) -> Iterator[Run]:
-    """Open a run, or one that was interrupted or prepared, and close it in its true state.
+def write_waiting(runs: Sequence[Run]) -> None:
+    """Write what waits in these runs, in one transaction where the store allows.
 
-    FINISHED when the body ends, also of a trial that is cut short; KILLED when it is
-    interrupted; FAILED, with the traceback as the artifact `traceback.txt`, when it raises.
-    Before, runs on this host whose process has died are marked KILLED.
-
-    Args:
-        experiment: Name of the experiment; created where it is missing.
-        name: Name of a new run.
-        tags: Tags of the run; `state` is kept here.
-        resume_id: Run to go on with. It must still exist, and be neither finished nor another
-            configuration's, which its tag `configuration_hash` tells; else a new run is opened.
-        system_metrics: Whether to record CPU, memory and GPU.
+    A busy store is waited for, unless nothing but numbers of epochs waits: they go on waiting.
     """
-    experiment_id = open_store(experiment)
-    mend_stale_runs(experiment_id)
-    run = _open(experiment_id, name, tags, resume_id, system_metrics)
-    status, state = RunStatus.FINISHED, State.COMPLETE
-    try:
-        yield run
-        if run.infeasible:
-            status, state = RunStatus.FAILED, State.FAILED
-        elif run.pruned:
-            state = State.PRUNED
-    except (KeyboardInterrupt, SystemExit):
-        status, state = RunStatus.KILLED, State.WAITING
-        raise
-    except BaseException:
-        status, state = RunStatus.FAILED, State.FAILED
-        with _second_fault_told():
-            run.log_text(traceback.format_exc(), "traceback.txt")
-        raise
-    finally:
-        with _second_fault_told():
-            run.set_tags({"state": state})
-        patient(mlflow.end_run)(RunStatus.to_string(status))
+    waiting = {run.id: run._waiting for run in runs if run._waiting}
+    if any(run._is_urgent for run in runs):
+        patient(entries.write)(waiting)
+    else:
+        try:
+            entries.write(waiting)
+        except MlflowException as error:
+            if not is_busy(error):
+                raise
+            count = sum(len(its.metrics) for its in waiting.values())
+            stderr.print(f"The tracking store is busy; {count} numbers wait.")
+            return
+    for run in runs:
+        run._waiting = Entries()
+        run._is_urgent = False
 
 
-@patient
-def _open(
-    experiment_id: str,
-    name: str,
-    tags: Mapping[str, str],
-    resume_id: str | None,
-    system_metrics: bool,
-) -> Run:
-    all_tags = {**tags, **process_tags(), "state": State.RUNNING}
-    before = _find(resume_id)
-    if before is None or not _goes_on(before, experiment_id, tags):
-        active = mlflow.start_run(
-            experiment_id=experiment_id,
-            run_name=name,
-            tags=all_tags,
-            log_system_metrics=system_metrics,
-        )
-        return Run(active.info.run_id, active.info.experiment_id, is_new=True)
-    # Tags first: else it would be RUNNING in the name of a dead process, and be mended by others.
-    client, run_id = MlflowClient(), before.info.run_id
-    client.log_batch(run_id, tags=[RunTag(*tag) for tag in all_tags.items()])
-    for tag in before.data.tags.keys() & _ENDINGS:
-        client.delete_tag(run_id, tag)
-    active = mlflow.start_run(run_id=run_id, log_system_metrics=system_metrics)
-    return Run(active.info.run_id, active.info.experiment_id, is_new=not before.data.params)
+_INPUTS: dict[tuple[str, str, str], DatasetInput] = {}
+"""Descriptions of data sets by source, name and digest: the trials of a process share them."""
 
 
-@contextmanager
-def _second_fault_told() -> Iterator[None]:
-    """Say that the store failed too, and go on: the first fault is the one to raise."""
-    try:
-        yield
-    except (MlflowException, OSError) as error:
-        stderr.print(f"The tracking store cannot be written: {error}")
-
-
-def _find(run_id: str | None) -> MlflowRun | None:
-    if run_id is None:
-        return None
-    try:
-        return MlflowClient().get_run(run_id)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return None
-
-
-def _goes_on(run: MlflowRun, experiment_id: str, tags: Mapping[str, str]) -> bool:
-    """Whether a run can take in this trial. The same at another fidelity is another trial."""
-    key = "configuration_hash"
-    return bool(
-        run.info.lifecycle_stage == "active"
-        and run.info.experiment_id == experiment_id
-        and run.info.status != RunStatus.to_string(RunStatus.FINISHED)
-        and run.data.tags.get(key, tags.get(key)) == tags.get(key)
-    )
+def _input(faces: pd.DataFrame, source: str, name: str, digest: str) -> DatasetInput:
+    key = (source, name, digest)
+    if key not in _INPUTS:
+        with warnings.catch_warnings():  # MLflow 3.17 knows two readings of a local folder
+            warnings.simplefilter("ignore", UserWarning)
+            head = from_pandas(faces.head(_NUM_FACES_LOOKED_AT), source, name=name, digest=digest)
+        size = {"num_rows": len(faces), "num_elements": int(faces.size)}
+        described = Dataset(**(head.to_dict() | {"profile": json.dumps(size)}))
+        _INPUTS[key] = DatasetInput(described, [InputTag("mlflow.data.context", "training")])
+    return _INPUTS[key]

@@ -1,8 +1,10 @@
 """The tracking store: made once, kept movable, and told the truth about dead runs."""
 
+import functools
 import math
 import socket
 import sqlite3
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +14,11 @@ from filelock import FileLock
 from mlflow.entities import Run as MlflowRun
 from mlflow.entities import ViewType
 from mlflow.tracking import MlflowClient
+from mlflow.tracking.context.registry import resolve_tags
 
+from src.tracking import entries
+from src.tracking.database import read, sqlite_store
+from src.tracking.entries import Entries
 from src.tracking.patience import patient
 from src.tracking.state import State
 
@@ -23,6 +29,12 @@ _PAGE = 1000  # runs a query
 _DESCRIPTION = {
     "mlflow.note.content": "ResNet50 that guesses ages from faces; errors are in years."
 }
+
+_PROCESSES = """
+    SELECT run_uuid, key, tags.value FROM runs JOIN tags USING (run_uuid)
+    WHERE experiment_id = :experiment_id AND status = 'RUNNING' AND lifecycle_stage = 'active'
+    AND key IN ('process.host', 'process.id', 'process.started')
+"""
 
 
 @patient
@@ -83,22 +95,29 @@ def process_tags() -> dict[str, str]:
     }
 
 
+@functools.cache
+def context_tags() -> dict[str, str]:
+    """What MLflow says of whoever makes a run or a model: the user, the script."""
+    return dict(resolve_tags())
+
+
 @patient
 def mend_stale_runs(experiment_id: str) -> None:
     """Mark runs whose process died without a word as KILLED, at their last metric's time.
 
     Only processes of this host can be judged.
     """
-    client = MlflowClient()
-    running = client.search_runs(
-        [experiment_id],
-        f"attributes.status = 'RUNNING' and tags.`process.host` = '{socket.gethostname()}'",
+    entries.write(
+        {
+            run_id: Entries(
+                tags={"state": State.WAITING},
+                status="KILLED",
+                end_time=_last_sign_of_life(run_id),
+            )
+            for run_id, tags in _running_here(experiment_id).items()
+            if not is_alive(tags)
+        }
     )
-    for run in running:
-        if is_alive(run.data.tags):
-            continue
-        client.set_tag(run.info.run_id, "state", State.WAITING)
-        client.set_terminated(run.info.run_id, "KILLED", end_time=_last_sign_of_life(run))
 
 
 @patient
@@ -158,12 +177,28 @@ def is_alive(tags: Mapping[str, str]) -> bool:
         return False
 
 
-def _last_sign_of_life(run: MlflowRun) -> int:
+def _running_here(experiment_id: str) -> dict[str, dict[str, str]]:
+    """Runs that claim to be running on this host, each with the tags of its process.
+
+    MLflow's client reads all that the runs have logged, which takes seconds for some hundreds.
+    """
+    store, host = sqlite_store(), socket.gethostname()
+    if store is None:
+        query = f"attributes.status = 'RUNNING' and tags.`process.host` = '{host}'"
+        runs = search_all(experiment_id, query)
+        return {run.info.run_id: run.data.tags for run in runs}
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for run_id, key, value in read(store, _PROCESSES, {"experiment_id": int(experiment_id)}):
+        found[run_id][key] = value
+    return {run_id: tags for run_id, tags in found.items() if tags.get("process.host") == host}
+
+
+def _last_sign_of_life(run_id: str) -> int:
     """Milliseconds since 1970 of the last metric, or of the start."""
     client = MlflowClient()
     times = [
         metric.timestamp
         for key in ("mae/val", "mae/train")
-        for metric in client.get_metric_history(run.info.run_id, key)
+        for metric in client.get_metric_history(run_id, key)
     ]
-    return int(max([run.info.start_time, *times]))
+    return int(max([client.get_run(run_id).info.start_time, *times]))

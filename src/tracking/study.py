@@ -15,6 +15,8 @@ from mlflow.tracking import MlflowClient
 from src.config.validation import is_study_name
 from src.console import stderr
 from src.errors import EnvironmentFaultError, UsageError
+from src.tracking import entries
+from src.tracking.entries import NewRun
 from src.tracking.patience import patient
 from src.tracking.state import State
 from src.tracking.store import (
@@ -128,12 +130,17 @@ class StudyStore:
 
     def create_trial(self, name: str, tags: Mapping[str, str]) -> str:
         """A child run that waits for its process; its id."""
-        all_tags = {"study": self.name, _PARENT: self.parent_id, "state": State.WAITING, **tags}
-        run = patient(self._client.create_run)(
-            self.experiment_id, run_name=name, tags=all_tags
-        )  # fmt: skip
-        patient(self._client.update_run)(run.info.run_id, status="SCHEDULED")
-        return str(run.info.run_id)
+        return self.create_trials([(name, tags)])[0]
+
+    def create_trials(self, trials: Sequence[tuple[str, Mapping[str, str]]]) -> list[str]:
+        """Child runs that wait for their processes, made together; their ids.
+
+        Args:
+            trials: Name and tags of each.
+        """
+        mine = {"study": self.name, _PARENT: self.parent_id, "state": State.WAITING}
+        runs = [NewRun(name, {**mine, **tags}, "SCHEDULED") for name, tags in trials]
+        return [run_id for run_id, _ in entries.create(self.experiment_id, runs)]
 
     def adopt(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Make a run that exists a child of this study's parent."""

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from src.console import stderr
 from src.errors import EnvironmentFaultError
 from src.training.history import History
+from src.training.program import Program
 
 
 class Checkpoint:
@@ -29,18 +30,36 @@ class Checkpoint:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def save(self, regressor: keras.Model, history: History) -> None:
+    def save(self, program: Program, history: History) -> None:
         """Write the state after a finished epoch.
 
         Raises:
             RuntimeError: If it cannot be written, as on a full disk; the older state stays.
         """
+        is_best = history.best_epoch == len(history)
+        self.write(_values(program.variables), _values(program.weights) if is_best else [], history)
+
+    def write(
+        self,
+        variables: Sequence[np.ndarray],
+        best_weights: Sequence[np.ndarray],
+        history: History,
+    ) -> None:
+        """Write the state after a finished epoch from arrays.
+
+        Args:
+            variables: As `Program.variables`, after the latest epoch.
+            best_weights: As `Program.weights`, after the best epoch; empty if its file is there.
+            history: All epochs.
+
+        Raises:
+            RuntimeError: As `save`.
+        """
         try:
             best = f"best-{history.best_epoch}"
-            if history.best_epoch == len(history):
-                self._write(best, _values(regressor.weights), {})
-            variables = [*regressor.variables, *regressor.optimizer.variables]
-            self._write("last", _values(variables), asdict(history))
+            if best_weights:
+                self._write(best, best_weights, {})
+            self._write("last", variables, asdict(history))
             for file in self._folder.glob("best-*.npz"):
                 if file.stem != best:
                     file.unlink()
@@ -63,24 +82,24 @@ class Checkpoint:
             stderr.print(f"The saved state cannot be read ({error}); the trial starts anew.")
             return None
 
-    def restore(self, regressor: keras.Model) -> None:
+    def restore(self, program: Program) -> None:
         """Put the last finished epoch's state into a compiled model with a built optimizer.
 
         Raises:
             RuntimeError: If the state is damaged or of another model.
         """
-        self._restore("last", [*regressor.variables, *regressor.optimizer.variables])
+        self._restore("last", program.variables)
 
-    def restore_best(self, regressor: keras.Model, history: History) -> None:
+    def restore_best(self, program: Program, history: History) -> None:
         """Put the best epoch's weights into the model."""
-        self._restore(f"best-{history.best_epoch}", regressor.weights)
+        self._restore(f"best-{history.best_epoch}", program.weights)
 
     def clear(self) -> None:
         """Forget everything."""
         for file in self._folder.glob("*.npz*"):
             file.unlink()
 
-    def _write(self, name: str, arrays: list[np.ndarray], state: dict[str, object]) -> None:
+    def _write(self, name: str, arrays: Sequence[np.ndarray], state: dict[str, object]) -> None:
         unfinished = self._folder / f"{name}.npz.unfinished"
         with unfinished.open("wb") as file:
             np.savez(file, *arrays, state=np.array(json.dumps(state)))

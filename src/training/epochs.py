@@ -9,11 +9,13 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from src.config.schema import FitConfig
 from src.console import spell_seconds, stderr
-from src.data import Part, TrainingBatches
+from src.data.epoch_batches import EpochBatches
 from src.tracking import Run
+from src.training.activations import Inputs
 from src.training.checkpoint import Checkpoint
 from src.training.history import History
 from src.training.measurement import epoch_metrics, measure
+from src.training.program import Program
 
 
 class DivergedError(RuntimeError):
@@ -24,29 +26,6 @@ class DivergedError(RuntimeError):
             f"the loss became infinite or not a number in epoch {epoch}, step {step}, "
             f"at learning rate {learning_rate:g}"
         )
-
-
-class EpochBatches(keras.utils.PyDataset):
-    """`TrainingBatches` as Keras reads them: prefetched by two threads beside the step.
-
-    With one worker Keras leaves the prefetching to TensorFlow, whose autotuning thread now and
-    then sleeps on when its iterator is closed: epochs of 10 s took 18, at random (TensorFlow
-    2.21, 2 cores). With its own workers Keras switches autotuning off.
-
-    Attributes:
-        epoch: From 0; to be set before each epoch.
-    """
-
-    def __init__(self, batches: TrainingBatches) -> None:
-        super().__init__(workers=2)
-        self._batches = batches
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        return self._batches.batch(self.epoch, number)
 
 
 class StepWatch(keras.callbacks.Callback):
@@ -99,8 +78,8 @@ class EpochEnd(keras.callbacks.Callback):
         self,
         fit: FitConfig,
         num_images: int,
-        train: Part,
-        val: Part,
+        program: Program,
+        inputs: Inputs,
         saved: Checkpoint,
         run: Run,
         history: History,
@@ -111,8 +90,8 @@ class EpochEnd(keras.callbacks.Callback):
         Args:
             fit: Epochs, patience, and faces a step when measuring.
             num_images: Training faces an epoch.
-            train: Training faces to measure.
-            val: Validation faces to measure.
+            program: What is trained.
+            inputs: What it is trained and measured on.
             saved: Where the state after each epoch goes.
             run: Where the metrics go.
             history: Epochs that were finished before an interruption.
@@ -121,8 +100,8 @@ class EpochEnd(keras.callbacks.Callback):
         super().__init__()
         self._fit = fit
         self._num_images = num_images
-        self._train = train
-        self._val = val
+        self._program = program
+        self._inputs = inputs
         self._saved = saved
         self._run = run
         self.history = history
@@ -140,8 +119,8 @@ class EpochEnd(keras.callbacks.Callback):
         train_seconds = time.perf_counter() - self._started
         batch_size = self._fit.eval_batch_size
         record = epoch_metrics(
-            measure(self.model, self._train, batch_size),
-            measure(self.model, self._val, batch_size),
+            measure(self.model, self._inputs.train, batch_size),
+            measure(self.model, self._inputs.val, batch_size),
             self.model.loss,
         )
         steps = self.params["steps"]
@@ -158,7 +137,7 @@ class EpochEnd(keras.callbacks.Callback):
             "time/epoch_seconds": epoch_seconds,
         }
         self.history = self.history.plus(record)
-        self._saved.save(self.model, self.history)
+        self._saved.save(self._program, self.history)
         self._run.log_epochs(self.history.epochs)
         stderr.print(_epoch_line(self.history, self._fit.last_epoch))
         if self.is_over():

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from src.config import Config
 from src.data import Part
 from src.metrics import baseline_metrics, mean_absolute_error, regression_metrics
 from src.statistics import difference_interval, mean_interval
@@ -39,17 +40,22 @@ class Measured:
         return self.part.faces[["row", "file_name", "age"]].assign(prediction=self.predictions)
 
 
+def measured_training_faces(config: Config, train: Part) -> Part:
+    """The training faces that are measured, the same ones in every trial of a study."""
+    return train.subset(config.fit.train_eval_limit, config.data.split.seed)
+
+
 def measure(regressor: keras.Model, part: Part, batch_size: int) -> Measured:
-    """Predict the ages of a part, its pictures in order and unchanged.
+    """Predict the ages of a part, in order, from unchanged pictures or their activations.
 
     All batches have one size, the last face repeated, because each size would be traced anew.
     Keras's `predict` is left out: it makes a TensorFlow iterator for each call, with the trouble
-    that `EpochBatches` tells of.
+    that `EpochBatches.dataset` tells of.
     """
     predictions = []
     for start in range(0, len(part), batch_size):
         places = np.minimum(np.arange(start, start + batch_size), len(part) - 1)
-        predictions.append(regressor.predict_on_batch(part.images(places))[:, 0])
+        predictions.append(regressor.predict_on_batch(part.inputs(places))[:, 0])
     return Measured(part, np.concatenate(predictions)[: len(part)].astype(np.float32))
 
 

@@ -4,18 +4,19 @@ import json
 import math
 from collections.abc import Sequence
 
-import keras
 import pandas as pd
 
 from src.config import Config, configuration_hash, flatten, run_name
 from src.config.schema import KeepModel
-from src.data import Dataset, Part
+from src.data import Dataset
 from src.metrics import metrics_by_age_band
 from src.model import inference_model
 from src.tracking import Run, best_val_mae, provenance
 from src.training import figures
+from src.training.activations import Inputs
 from src.training.history import EpochRecord, History
 from src.training.measurement import Measured, final_metrics, measure, part_metrics
+from src.training.program import Program
 
 _PROSE = ("study.question", "study.claims")  # in config.json, and no parameters of a trial
 
@@ -54,16 +55,12 @@ def log_start(run: Run, config: Config, dataset: Dataset) -> None:
     )
 
 
-def measured_training_faces(config: Config, dataset: Dataset) -> Part:
-    """The training faces that are measured, the same ones in every trial of a study."""
-    return dataset.part("train").subset(config.fit.train_eval_limit, config.data.split.seed)
-
-
 def log_outcome(
     run: Run,
     config: Config,
     dataset: Dataset,
-    regressor: keras.Model,
+    program: Program,
+    inputs: Inputs,
     history: History,
 ) -> dict[str, float]:
     """Everything that is known at the end.
@@ -72,7 +69,8 @@ def log_outcome(
         run: The trial's run.
         config: The trial's configuration.
         dataset: The trial's faces.
-        regressor: With its best epoch's weights.
+        program: With its best epoch's weights.
+        inputs: What it was trained and measured on.
         history: All epochs.
 
     Returns:
@@ -80,13 +78,13 @@ def log_outcome(
     """
     batch_size = config.fit.eval_batch_size
     parts = {
-        "train": measure(regressor, measured_training_faces(config, dataset), batch_size),
-        "val": measure(regressor, dataset.part("val"), batch_size),
+        "train": measure(program.fitted, inputs.train, batch_size),
+        "val": measure(program.fitted, inputs.val, batch_size),
     }
     train_ages = dataset.part("train").ages
     metrics = final_metrics(history, parts["train"], parts["val"], train_ages)
     if config.fit.evaluate_test:
-        parts["test"] = measure(regressor, dataset.part("test"), batch_size)
+        parts["test"] = measure(program.regressor, dataset.part("test"), batch_size)
         metrics |= part_metrics("test", parts["test"], train_ages)
     for name, measured in parts.items():
         run.log_table(measured.table(), f"predictions/{name}.parquet")
@@ -98,7 +96,7 @@ def log_outcome(
         "figures/predicted_against_true.png",
     )
     if _keeps_model(run, config, dataset, metrics["best/val_mae"]):
-        run.log_model(inference_model(regressor), config.data.image_size)
+        run.log_model(inference_model(program.regressor), config.data.image_size)
     metrics["memory/peak_gib"] = provenance.peak_memory_gib()
     run.log_final(metrics)
     return metrics

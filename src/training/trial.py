@@ -1,26 +1,34 @@
 """One trial: a configuration goes in, a trained regressor and a complete run come out."""
 
+import functools
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
-import keras
-
 from src.config import Config, run_name
 from src.config.schema import FitConfig
 from src.console import stderr
-from src.data import Dataset, TrainingBatches, prepare
+from src.data import Dataset, prepare
+from src.data.epoch_batches import EpochBatches
+from src.data.shards import NotFloat16Error
 from src.errors import ExplainedError, UsageError
-from src.model import build_optimizer, build_regressor, fetch_weights, set_up
+from src.model import fetch_weights
 from src.signals import TERMINATION, handled
 from src.tracking import Run, State, sibling_curves, trial_run
 from src.tracking.checkpoints import checkpoint_folder
 from src.training import pruning, record
+from src.training.activations import (
+    Inputs,
+    activation_inputs,
+    picture_inputs,
+    wants_activations,
+)
 from src.training.checkpoint import Checkpoint, open_checkpoint
-from src.training.epochs import DivergedError, EpochBatches, EpochEnd, StepWatch
+from src.training.epochs import DivergedError, EpochEnd, StepWatch
 from src.training.history import History
+from src.training.program import Program, start_program
 from src.training.result import TrialResult
 
 
@@ -39,13 +47,13 @@ def run_trial(config: Config) -> TrialResult:
         KeyboardInterrupt: If it is interrupted; its run is then KILLED.
     """
     started = time.perf_counter()
-    with _signals_interrupt():
+    with signals_interrupt():
         if config.model.weights is not None:
             fetch_weights(config.model.weights)  # before anything that takes time
         dataset = _prepare(config)
         _refuse_missing_test_part(config, dataset)
         with open_checkpoint(checkpoint_folder(config, dataset.digest)) as saved:
-            before = _what_was_done(config.fit, saved)
+            before = what_was_done(config.fit, saved)
             with _open_run(config, dataset.digest, before) as run:
                 if run.is_new:
                     record.log_start(run, config, dataset)
@@ -54,63 +62,40 @@ def run_trial(config: Config) -> TrialResult:
                 elapsed = time.perf_counter() - started
                 record.log_duration(run, result.history, inherited, elapsed)
                 run.describe(result.headline())
-            if not _can_be_promoted(config.fit, result):
+            if not can_be_promoted(config.fit, result):
                 saved.clear()  # only now: a trial that dies earlier goes on from what was saved
     return result
-
-
-def compiled_regressor(config: Config, mean_age: float, steps_per_epoch: int) -> keras.Model:
-    """A regressor that is ready to train, from the configuration's seed.
-
-    Args:
-        config: The trial's.
-        mean_age: Of the training faces, years.
-        steps_per_epoch: Batches.
-    """
-    fit = config.fit
-    set_up(config.seed, fit.precision, fit.deterministic)
-    regressor = build_regressor(config.model, config.data.image_size, mean_age)
-    optimizer = build_optimizer(config.optimizer, config.schedule, steps_per_epoch, fit.epochs)
-    regressor.compile(optimizer, loss=str(config.model.loss), jit_compile=fit.jit_compile)
-    # Unbuilt, its variables would be made while Keras traces the step, which is then traced twice.
-    regressor.optimizer.build(regressor.trainable_variables)
-    return regressor
 
 
 def _train_and_measure(
     config: Config, dataset: Dataset, saved: Checkpoint, before: History | None, run: Run
 ) -> TrialResult:
     """Train to the end, from the start or from what was done before, and log the outcome."""
-    fit, data = config.fit, config.data
-    train, val = dataset.part("train"), dataset.part("val")
-    batches = EpochBatches(
-        TrainingBatches(train, data.batch_size, config.augmentation, config.seed)
-    )
-
-    stderr.print("Building the model; tracing its first step takes half a minute on a CPU.")
-    regressor = compiled_regressor(config, float(train.ages.mean()), len(batches))
+    fit = config.fit
+    program, inputs = start_model(config, dataset)
+    batches = EpochBatches(inputs.batches)
     history = History(run.id)
     if before:
-        saved.restore(regressor)
+        saved.restore(program)
         history = History(run.id, before.epochs)
         if before.run_id != run.id:
-            saved.save(regressor, history)  # or, interrupted now, it would lose its new run
+            saved.save(program, history)  # or, interrupted now, it would lose its new run
     epoch_end = EpochEnd(
         fit,
-        len(train),
-        record.measured_training_faces(config, dataset),
-        val,
+        len(dataset.part("train")),
+        program,
+        inputs,
         saved,
         run,
         history,
-        _pruner(config, dataset.digest, run),
+        pruner_of(config, dataset.digest, run),
     )
     watch = StepWatch(batches, fit.last_epoch)
     if not epoch_end.is_over():
         try:
             with watch.bar:
-                regressor.fit(
-                    batches,
+                program.fitted.fit(
+                    batches.dataset(),
                     initial_epoch=len(history),
                     epochs=fit.last_epoch,
                     callbacks=[watch, epoch_end],
@@ -120,12 +105,35 @@ def _train_and_measure(
         except DivergedError as error:
             run.set_infeasible(str(error))
             return TrialResult.of_infeasible(run, epoch_end.history, str(error))
-    saved.restore_best(regressor, epoch_end.history)
-    metrics = record.log_outcome(run, config, dataset, regressor, epoch_end.history)
+    saved.restore_best(program, epoch_end.history)
+    metrics = record.log_outcome(run, config, dataset, program, inputs, epoch_end.history)
     return TrialResult.of_measured(run, epoch_end.history, metrics)
 
 
-def _what_was_done(fit: FitConfig, saved: Checkpoint) -> History | None:
+def start_model(config: Config, dataset: Dataset) -> tuple[Program, Inputs]:
+    """The trial's model as it begins, and what it is trained and measured on.
+
+    Where layers are frozen that is their activations, unless something stands in the way, which a
+    line then says.
+    """
+    pictures = picture_inputs(config, dataset)
+    start = functools.partial(
+        start_program, config, float(dataset.part("train").ages.mean()), len(pictures.batches)
+    )
+    if wants_activations(config):
+        program = start(is_cached=True)
+        assert program.frozen is not None  # noqa: S101  wants_activations
+        try:
+            activations = activation_inputs(config, dataset, program.frozen)
+        except NotFloat16Error as error:
+            stderr.print(f"The activation cache is off: an activation is no float16; {error}.")
+        else:
+            if activations is not None:
+                return program, activations
+    return start(is_cached=False), pictures
+
+
+def what_was_done(fit: FitConfig, saved: Checkpoint) -> History | None:
     """The saved epochs that the trial may build upon, after clearing those that it may not."""
     if not fit.resume:
         saved.clear()
@@ -137,7 +145,7 @@ def _what_was_done(fit: FitConfig, saved: Checkpoint) -> History | None:
     return before
 
 
-def _can_be_promoted(fit: FitConfig, result: TrialResult) -> bool:
+def can_be_promoted(fit: FitConfig, result: TrialResult) -> bool:
     """Whether a trial ended for no other reason than its fidelity, and is to go on from there."""
     spent = len(result.history)
     return (
@@ -148,7 +156,7 @@ def _can_be_promoted(fit: FitConfig, result: TrialResult) -> bool:
     )
 
 
-def _pruner(config: Config, data_digest: str, run: Run) -> Callable[[History], str]:
+def pruner_of(config: Config, data_digest: str, run: Run) -> Callable[[History], str]:
     """Looks at the study's other trials where the pruner has to decide, and only there."""
 
     def reason_to_prune(history: History) -> str:
@@ -199,7 +207,7 @@ def _refuse_missing_test_part(config: Config, dataset: Dataset) -> None:
 
 
 @contextmanager
-def _signals_interrupt() -> Iterator[None]:
+def signals_interrupt() -> Iterator[None]:
     """While the body runs, SIGTERM and a closed terminal do what Ctrl-C does, but only once.
 
     Whoever sends more of them meets a trial that is closing its run. Ctrl-C always interrupts.

@@ -40,8 +40,8 @@ def run_until_epoch(
     save = Checkpoint.save
 
     def run_and_interrupt(epoch: int, *overrides: str) -> mlflow.entities.Run:
-        def save_and_die(self, regressor, history) -> None:
-            save(self, regressor, history)
+        def save_and_die(self, program, history) -> None:
+            save(self, program, history)
             if len(history) == epoch:
                 raise KeyboardInterrupt
 

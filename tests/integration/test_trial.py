@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import mlflow
@@ -17,8 +18,10 @@ from mlflow.tracking import MlflowClient
 
 from src.errors import UsageError
 from src.metrics import mean_absolute_error
+from src.tracking import entries
 from src.training import record
-from src.training.trial import _signals_interrupt
+from src.training.program import forget_kept_model
+from src.training.trial import signals_interrupt
 from tests.integration.small_backbone import TRACES
 from tests.integration.stored import artifacts, curve, fetch, read_artifact, same_numbers
 
@@ -98,6 +101,7 @@ def test_first_epoch_is_the_golden_one(run) -> None:
 
 
 def test_step_and_prediction_are_traced_once_each(run) -> None:
+    forget_kept_model()
     TRACES.clear()
     run("fit.epochs=3")
     building = 1
@@ -222,7 +226,7 @@ def test_signals_after_the_first_wait_for_the_run_to_be_closed() -> None:
             time.sleep(0.01)
             closed.append(True)
 
-    with pytest.raises(KeyboardInterrupt), _signals_interrupt():
+    with pytest.raises(KeyboardInterrupt), signals_interrupt():
         be_interrupted()
     assert closed
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == handlers
@@ -337,21 +341,22 @@ def test_run_of_a_dead_process_is_marked_killed_at_the_next_start(run) -> None:
 
 def test_busy_store_delays_numbers_and_loses_none(run, monkeypatch, caplog) -> None:
     caplog.set_level(logging.ERROR)
-    log_batch = MlflowClient.log_batch
+    write = entries.write
     calls = []
 
-    def busy_twice(self, run_id, metrics=(), params=(), tags=(), **options):
-        if metrics:
+    def busy_twice(its: Mapping[str, entries.Entries]) -> None:
+        if any(waiting.metrics for waiting in its.values()):
             calls.append(1)
             if len(calls) <= 2:
                 raise mlflow.exceptions.MlflowException(
                     "locked", error_code=TEMPORARILY_UNAVAILABLE
                 )
-        return log_batch(self, run_id, metrics=metrics, params=params, tags=tags, **options)
+        write(its)
 
-    monkeypatch.setattr(MlflowClient, "log_batch", busy_twice)
+    monkeypatch.setattr(entries, "write", busy_twice)
     result = run()
     assert [step for step, _ in curve(result.run_id, "mae/val")] == [1, 2, 3, 4]
+    assert len(calls) > 2
 
 
 def test_first_fault_is_raised_also_when_the_store_fails_too(run, monkeypatch, capsys) -> None:
@@ -360,12 +365,12 @@ def test_first_fault_is_raised_also_when_the_store_fails_too(run, monkeypatch, c
 
     with monkeypatch.context() as patched:
         patched.setattr(record, "final_metrics", lambda *_: 1 / 0)
-        patched.setattr(MlflowClient, "log_text", fail)
+        patched.setattr("src.tracking.artifacts.put", fail)
         patched.setattr("src.training.record.log_start", lambda *_: None)
         with pytest.raises(ZeroDivisionError):
             run()
     assert "No space left" in capsys.readouterr().err
-    assert run("fit.resume=false").state == "COMPLETE"  # MLflow's own stack of runs is empty again
+    assert run("fit.resume=false").state == "COMPLETE"
 
 
 def test_moved_project_keeps_its_artifacts(run, in_tmp_path, monkeypatch) -> None:

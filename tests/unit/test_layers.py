@@ -15,13 +15,13 @@ LAYERS = (
     {"search", "exploration"},
     {"analysis"},
     {"plugins"},
-    {"train", "eda", "report", "replay", "trials", "champion", "ui", "command_line"},
+    {"train", "eda", "report", "replay", "trials", "champion", "ui", "caches", "command_line"},
 )
 """Rooms by layer, from the ground up; an import may only point down, or stay in its room."""
 
 DOORS = {
     "hydra": {"plugins", "train", "eda", "replay", "champion", "command_line"},
-    "omegaconf": {"config", "plugins", "train", "eda", "trials", "command_line"},
+    "omegaconf": {"config", "plugins", "train", "eda", "trials", "caches", "command_line"},
     "keras_tuner": {"search"},
     "tensorflow": {"model", "data"},  # data: one of three decoders
     "keras": {"model", "training", "tracking"},  # tracking: to save a model

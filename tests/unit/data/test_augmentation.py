@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,14 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.config.schema import AugmentationConfig
-from src.data.augmentation import augment
+from src.data.augmentation import augmented, changes_pictures, draw
+from src.errors import UsageError
 
-NONE = AugmentationConfig(False, False, 0, 0, 0, 0, 0)
-STANDARD = AugmentationConfig(True, False, 15, 0.05, 0.1, 0.1, 0.1)
+NONE = AugmentationConfig(False, False, 0, 0, 0, 0, 0, None)
+STANDARD = AugmentationConfig(True, False, 15, 0.05, 0.1, 0.1, 0.1, None)
 
 
-def augmented(images: np.ndarray, **changes: float) -> np.ndarray:
-    return augment(images, dataclasses.replace(NONE, **changes), np.random.default_rng(0))
+def augment(images: np.ndarray, augmentation: AugmentationConfig, seed: int = 0) -> np.ndarray:
+    draws = draw(np.random.default_rng(seed), len(images))
+    return augmented(images, np.arange(len(images)), augmentation, draws)
+
+
+def changed(images: np.ndarray, **changes: float) -> np.ndarray:
+    return augment(images, dataclasses.replace(NONE, **changes))
 
 
 def noise(count: int = 64, size: int = 24) -> np.ndarray:
@@ -22,13 +29,39 @@ def noise(count: int = 64, size: int = 24) -> np.ndarray:
 
 def test_no_augmentation_changes_nothing() -> None:
     images = noise()
-    assert np.array_equal(augment(images, NONE, np.random.default_rng(0)), images)
+    assert np.array_equal(augment(images, NONE), images)
+
+
+@pytest.mark.parametrize(
+    "name", [field.name for field in dataclasses.fields(NONE) if field.name != "cached_views"]
+)
+def test_each_change_alone_counts_as_one_and_is_one(name: str) -> None:
+    assert not changes_pictures(dataclasses.replace(NONE, cached_views=3))
+    one = dataclasses.replace(NONE, **{name: True if name.endswith("flip") else 0.5})
+    assert changes_pictures(one)
+    images = noise()
+    assert not np.array_equal(augment(images, one), images)
+
+
+@pytest.mark.parametrize("augmentation", [NONE, dataclasses.replace(NONE, horizontal_flip=True),
+                                          STANDARD])  # fmt: skip
+def test_pictures_come_from_their_indices_and_leave_the_pixels_alone(
+    tmp_path: Path, augmentation: AugmentationConfig
+) -> None:
+    images = noise(10)
+    np.save(tmp_path / "pixels.npy", images)
+    mapped = np.load(tmp_path / "pixels.npy", mmap_mode="r")
+    indices = np.array([7, 0, 7, 3])
+    draws = draw(np.random.default_rng(0), 4)
+    found = augmented(mapped, indices, augmentation, draws)
+    assert np.array_equal(found, augmented(images[indices], np.arange(4), augmentation, draws))
+    assert np.array_equal(mapped, images)
 
 
 @pytest.mark.parametrize("name", ["horizontal_flip", "vertical_flip"])
 def test_flip_mirrors_about_half_of_the_pictures(name: str) -> None:
     images = noise()
-    flipped = augment(images, dataclasses.replace(NONE, **{name: True}), np.random.default_rng(0))
+    flipped = changed(images, **{name: True})
     mirror = images[:, :, ::-1] if name == "horizontal_flip" else images[:, ::-1]
     same = (flipped == images).all(axis=(1, 2, 3))
     mirrored = (flipped == mirror).all(axis=(1, 2, 3))
@@ -36,12 +69,22 @@ def test_flip_mirrors_about_half_of_the_pictures(name: str) -> None:
     assert 16 <= mirrored.sum() <= 48
 
 
+def test_both_flips_of_one_picture_follow_one_another() -> None:
+    images = noise()
+    both = changed(images, horizontal_flip=True, vertical_flip=True)
+    across = changed(images, horizontal_flip=True)
+    down = changed(images, vertical_flip=True)
+    flipped = (down != images).any(axis=(1, 2, 3))
+    across[flipped] = across[flipped, ::-1]
+    assert np.array_equal(both, across)
+
+
 def test_flip_is_the_same_with_and_without_a_warp() -> None:
     images = noise()
     flip = dataclasses.replace(NONE, horizontal_flip=True, vertical_flip=True)
     warp = dataclasses.replace(flip, rotation_degrees=1e-9)
-    plain = augment(images, flip, np.random.default_rng(3))
-    warped = augment(images, warp, np.random.default_rng(3))
+    plain = augment(images, flip, seed=3)
+    warped = augment(images, warp, seed=3)
     assert np.abs(plain.astype(int) - warped.astype(int)).max() <= 1
 
 
@@ -49,9 +92,7 @@ def test_rotation_keeps_the_centre_and_turns_the_rest() -> None:
     images = np.zeros((64, 33, 33, 3), np.uint8)
     images[:, 16, 16] = 255
     images[:, 4, 16] = 200
-    turned = augment(
-        images, dataclasses.replace(NONE, rotation_degrees=90), np.random.default_rng(0)
-    )
+    turned = changed(images, rotation_degrees=90)
     assert (turned[:, 16, 16, 0] > 250).all()
     angles = []
     for picture in turned[..., 0]:
@@ -66,11 +107,11 @@ def test_rotation_keeps_the_centre_and_turns_the_rest() -> None:
 def test_every_change_keeps_shape_type_and_the_input(seed: int) -> None:
     images = noise(4)
     before = images.copy()
-    changed = augment(images, STANDARD, np.random.default_rng(seed))
-    assert changed.shape == images.shape
-    assert changed.dtype == np.uint8
+    found = augment(images, STANDARD, seed)
+    assert found.shape == images.shape
+    assert found.dtype == np.uint8
     assert np.array_equal(images, before)
-    assert np.array_equal(changed, augment(images, STANDARD, np.random.default_rng(seed)))
+    assert np.array_equal(found, augment(images, STANDARD, seed))
 
 
 def centred_square(half: int) -> np.ndarray:
@@ -80,7 +121,7 @@ def centred_square(half: int) -> np.ndarray:
 
 
 def test_zoom_shrinks_and_grows_about_the_centre() -> None:
-    zoomed = augmented(centred_square(5), zoom_fraction=0.5)[..., 0] / 255
+    zoomed = changed(centred_square(5), zoom_fraction=0.5)[..., 0] / 255
     sides = np.sqrt(zoomed.sum(axis=(1, 2)))
     assert 5 < sides.min() < 7
     assert 15 < sides.max() < 17
@@ -88,7 +129,7 @@ def test_zoom_shrinks_and_grows_about_the_centre() -> None:
 
 
 def test_shift_moves_both_ways_along_both_axes() -> None:
-    shifted = augmented(centred_square(1), shift_fraction=0.25)[..., 0] / 255
+    shifted = changed(centred_square(1), shift_fraction=0.25)[..., 0] / 255
     weights = shifted / shifted.sum(axis=(1, 2), keepdims=True)
     for axis in (1, 2):
         places = (weights.sum(axis=3 - axis) * np.arange(41)).sum(axis=1) - 20
@@ -97,7 +138,7 @@ def test_shift_moves_both_ways_along_both_axes() -> None:
 
 
 def test_brightness_adds_the_same_to_all_of_a_picture() -> None:
-    lit = augmented(np.full((64, 8, 8, 3), 100, np.uint8), brightness=0.2)
+    lit = changed(np.full((64, 8, 8, 3), 100, np.uint8), brightness=0.2)
     assert (lit == lit[:, :1, :1, :1]).all()
     change = lit[:, 0, 0, 0].astype(int) - 100
     assert -52 <= change.min() < -35
@@ -107,9 +148,16 @@ def test_brightness_adds_the_same_to_all_of_a_picture() -> None:
 def test_contrast_stretches_about_middle_gray() -> None:
     images = np.full((64, 8, 8, 3), 64, np.uint8)
     images[:, :4] = 191
-    stretched = augmented(images, contrast=0.5).astype(int)
+    stretched = changed(images, contrast=0.5).astype(int)
     upper, lower = stretched[:, 0, 0, 0], stretched[:, 7, 0, 0]
     assert np.abs(upper + lower - 255).max() <= 2
     factors = (upper - lower) / 127
     assert 0.48 < factors.min() < 0.65
     assert 1.35 < factors.max() < 1.52
+
+
+def test_number_of_views_is_none_or_at_least_one(compose_config) -> None:
+    assert compose_config().augmentation.cached_views is None
+    assert compose_config("augmentation.cached_views=1").augmentation.cached_views == 1
+    with pytest.raises(UsageError, match=r"cached_views.* null or >= 1.*Received: .*=0"):
+        compose_config("augmentation.cached_views=0")

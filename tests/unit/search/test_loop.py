@@ -22,10 +22,12 @@ class Notebook:
     def __init__(self) -> None:
         self.pages: list[str] = []
         self.known: dict[str, Outcome] = {}
+        self.programs: dict[int, str] = {}
 
     def enter(self, suggestion: Suggestion, replicate: int, promoted: Job | None) -> Job:
         name = f"{suggestion.index}.{replicate}"
-        return Job(len(self.pages), suggestion, replicate, (name,), outcome=self.known.get(name))
+        return Job(len(self.pages), suggestion, replicate, (name,), outcome=self.known.get(name),
+                   program=self.programs.get(suggestion.index))  # fmt: skip
 
     def start(self, job: Job) -> Sequence[str]:
         self.pages.append(f"start {job.overrides[0]}")
@@ -53,6 +55,7 @@ class Hands:
         self._size, self._task = size, task
         self._jobs: list[Job] = []
         self.most_at_once = 0
+        self.num_stops = 0
 
     def has_room(self) -> bool:
         return len(self._jobs) < self._size
@@ -66,6 +69,7 @@ class Hands:
         return [(self._jobs.pop(0), ending)]
 
     def stop(self) -> list[tuple[Job, Ending]]:
+        self.num_stops += 1
         jobs, self._jobs = self._jobs, []
         return [(job, Ending(is_interrupted=True)) for job in jobs]
 
@@ -110,6 +114,21 @@ def test_replicates_of_a_grid_come_after_its_first_seeds() -> None:
     _, book, _ = run(value, num_replicates=2)
     started = [page.split()[1] for page in book.pages if page.startswith("start")]
     assert started == [f"{i}.0" for i in range(6)] + [f"{i}.1" for i in range(6)]
+
+
+def test_trials_of_one_program_come_in_a_row_within_each_seed() -> None:
+    book, hands = Notebook(), Hands(1, value)
+    book.programs = dict(enumerate("abacab"))
+    loop = Loop(oracles.grid(SPACE, 0), book, hands, Rules(num_replicates=2), lambda job: None)
+    loop.prepare()
+    numbers = [f"{job.suggestion.index}.{job.replicate}" for job in loop.waiting]
+    assert numbers == [f"{index}.{seed}" for seed in (0, 1) for index in (0, 2, 4, 1, 5, 3)]
+    assert [job.suggestion.index for job in loop.jobs] == [*range(6), *range(6)]
+
+
+def test_workers_are_told_when_nothing_is_left() -> None:
+    _, _, hands = run(value)
+    assert hands.num_stops == 1
 
 
 def test_failed_trial_is_tried_again_and_the_others_run() -> None:

@@ -13,7 +13,8 @@ from src.training.timing import Timing
 
 pytestmark = pytest.mark.slow  # importing the timing imports TensorFlow
 
-TIMING = Timing(start_seconds=40, epoch_seconds=10, end_seconds=5, state_bytes=4e8, model_bytes=1e8)
+TIMING = Timing(start_seconds=40, warm_start_seconds=2, epoch_seconds=10, end_seconds=5,
+                state_bytes=4e8, model_bytes=1e8)  # fmt: skip
 
 
 def trials(compose_config, count: int, *overrides: str, epochs: int = 6) -> list[PlannedTrial]:
@@ -36,11 +37,33 @@ def test_trials_that_take_equally_long_have_one_shape(compose_config) -> None:
 def test_time_is_that_of_the_longest_queue(compose_config) -> None:
     five = trials(compose_config, 5)
     one_by_one = plan.cost(five, timed(five), num_jobs=1, num_waiting=0)
-    assert one_by_one.seconds == 5 * (40 + 6 * 10 + 5)
+    assert one_by_one.seconds == 40 + 4 * 2 + 5 * (6 * 10 + 5)
     assert one_by_one.num_epochs == 30
     two_at_once = plan.cost(five, timed(five), num_jobs=2, num_waiting=0)
-    assert two_at_once.seconds == 3 * (40 + 6 * 10 + 5)
+    assert two_at_once.seconds == 40 + 2 * 2 + 3 * (6 * 10 + 5)
     assert plan.cost([], {}, num_jobs=2, num_waiting=0).seconds == 0
+
+
+def test_each_process_starts_anew_where_the_program_changes(compose_config) -> None:
+    adam = trials(compose_config, 1, "optimizer=adam")
+    sgd = trials(compose_config, 1, "optimizer=sgd")
+    timings = timed(adam + sgd)
+    in_a_row = plan.cost(adam * 2 + sgd * 2, timings, num_jobs=1, num_waiting=0)
+    by_turns = plan.cost((adam + sgd) * 2, timings, num_jobs=1, num_waiting=0)
+    assert in_a_row.seconds == 2 * 40 + 2 * 2 + 4 * 65
+    assert by_turns.seconds == 4 * 40 + 4 * 65
+    side_by_side = plan.cost((adam + sgd) * 2, timings, num_jobs=2, num_waiting=0)
+    assert side_by_side.seconds == 40 + 2 + 2 * 65
+
+
+def test_table_has_a_row_for_each_shape(compose_config) -> None:
+    both = [*trials(compose_config, 2), *trials(compose_config, 1, "data.batch_size=7")]
+    rows = plan.table(both, timed(both), num_jobs=1)
+    cells = [list(column.cells) for column in rows.columns]
+    assert cells[0] == ["batch_size 32", "batch_size 7"]
+    assert cells[1:4] == [["2", "1"], ["12", "6"], ["40 s", "40 s"]]
+    assert cells[4] == ["2 s", "2 s"]
+    assert cells[6] == ["86 s", "67 s"]  # one of the first two starts anew
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
-from src.tracking.store import open_store
+from src.tracking.store import mend_stale_runs, open_store, process_tags
 
 pytestmark = pytest.mark.slow
 
@@ -67,3 +67,40 @@ def test_another_store_keeps_its_own_artifact_location(in_tmp_path: Path, monkey
     created = open_store("faces")
     assert not Path("mlflow.db").exists()
     assert MlflowClient().get_experiment(created).artifact_location != "mlruns/artifacts"
+
+
+@pytest.mark.parametrize("is_at_once", [True, False])
+def test_only_runs_of_dead_processes_of_this_host_are_mended(
+    store: Path, one_by_one, is_at_once: bool
+) -> None:
+    if not is_at_once:
+        one_by_one()
+    client, mine = MlflowClient(), process_tags()
+    dead = mine | {"process.id": "999999999"}
+    claims = {
+        "alive": mine,
+        "dead": dead,
+        "dead after an epoch": dead,
+        "of this number, but started earlier": mine | {"process.started": "1.00"},
+        "elsewhere": dead | {"process.host": "elsewhere"},
+        "of nobody": {},
+        "dead and deleted": dead,
+        "dead and ended": dead,
+    }
+    ids = {
+        name: client.create_run("1", run_name=name, tags={**tags, "state": "RUNNING"}).info.run_id
+        for name, tags in claims.items()
+    }
+    now = int(time.time() * 1000)
+    client.log_metric(ids["dead after an epoch"], "mae/val", 9.0, timestamp=now + 5000, step=1)
+    client.delete_run(ids["dead and deleted"])
+    client.set_terminated(ids["dead and ended"])
+    mend_stale_runs("1")
+    runs = {name: client.get_run(run_id) for name, run_id in ids.items()}
+    mended = [name for name, run in runs.items() if run.info.status == "KILLED"]
+    assert mended == ["dead", "dead after an epoch", "of this number, but started earlier"]
+    assert all(
+        (run.data.tags["state"] == "WAITING") is (name in mended) for name, run in runs.items()
+    )
+    assert runs["dead"].info.end_time == runs["dead"].info.start_time
+    assert runs["dead after an epoch"].info.end_time == now + 5000

@@ -7,6 +7,7 @@ import pytest
 from src.errors import EnvironmentFaultError
 from src.training.checkpoint import open_checkpoint
 from src.training.history import History
+from src.training.program import Program
 
 pytestmark = pytest.mark.slow
 
@@ -16,60 +17,59 @@ THREE = TWO.plus({"epoch": 3, "mae/val": 8.5})
 
 
 @pytest.fixture
-def regressor() -> keras.Model:
+def program() -> Program:
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dropout(0.5), keras.layers.Dense(1)]
     )
     model.compile("adam", loss="mse")
     model.optimizer.build(model.trainable_variables)
-    return model
+    return Program.of_one(model)
 
 
-def train_a_step(regressor: keras.Model) -> None:
-    regressor.train_on_batch(np.ones((4, 3), np.float32), np.ones((4, 1), np.float32))
+def train_a_step(program: Program) -> None:
+    program.fitted.train_on_batch(np.ones((4, 3), np.float32), np.ones((4, 1), np.float32))
 
 
-def state(regressor: keras.Model) -> list[np.ndarray]:
-    variables = [*regressor.variables, *regressor.optimizer.variables]
-    return [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
+def state(program: Program) -> list[np.ndarray]:
+    return [keras.ops.convert_to_numpy(variable).copy() for variable in program.variables]
 
 
 def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_state_comes_back_with_optimizer_and_dropout_seeds(tmp_path, regressor) -> None:
+def test_state_comes_back_with_optimizer_and_dropout_seeds(tmp_path, program) -> None:
     with open_checkpoint(tmp_path / "trial") as saved:
         assert saved.history() is None
-        train_a_step(regressor)
-        kept = state(regressor)
-        saved.save(regressor, ONE)
-        train_a_step(regressor)
-        assert not same(state(regressor), kept)
-        saved.restore(regressor)
-        assert same(state(regressor), kept)
+        train_a_step(program)
+        kept = state(program)
+        saved.save(program, ONE)
+        train_a_step(program)
+        assert not same(state(program), kept)
+        saved.restore(program)
+        assert same(state(program), kept)
         assert saved.history() == ONE
 
 
-def test_best_epoch_comes_back_and_older_ones_go(tmp_path, regressor) -> None:
+def test_best_epoch_comes_back_and_older_ones_go(tmp_path, program) -> None:
     with open_checkpoint(tmp_path / "trial") as saved:
         weights = []
         for history in (ONE, TWO, THREE):
-            train_a_step(regressor)
-            weights.append(regressor.get_weights())
-            saved.save(regressor, history)
+            train_a_step(program)
+            weights.append(program.regressor.get_weights())
+            saved.save(program, history)
         files = (tmp_path / "trial").glob("*.npz*")
         assert {file.name for file in files} == {"last.npz", "best-2.npz"}
-        saved.restore_best(regressor, THREE)
-        assert same(regressor.get_weights(), weights[1])
+        saved.restore_best(program, THREE)
+        assert same(program.regressor.get_weights(), weights[1])
 
 
-def test_full_disk_is_explained_and_the_older_state_stays(tmp_path, regressor, monkeypatch) -> None:
+def test_full_disk_is_explained_and_the_older_state_stays(tmp_path, program, monkeypatch) -> None:
     with open_checkpoint(tmp_path / "trial") as saved:
-        saved.save(regressor, ONE)
-        kept = state(regressor)
-        train_a_step(regressor)
+        saved.save(program, ONE)
+        kept = state(program)
+        train_a_step(program)
         real_open = Path.open
 
         def open_on_full_disk(path: Path, mode: str = "r", **options: object):
@@ -79,28 +79,28 @@ def test_full_disk_is_explained_and_the_older_state_stays(tmp_path, regressor, m
         with monkeypatch.context() as patched:
             patched.setattr(Path, "open", open_on_full_disk)
             with pytest.raises(EnvironmentFaultError, match=r"No space left.*Fix: free some space"):
-                saved.save(regressor, TWO)
+                saved.save(program, TWO)
         assert saved.history() == ONE
-        saved.restore(regressor)
-        assert same(state(regressor), kept)
+        saved.restore(program)
+        assert same(state(program), kept)
 
 
-def test_cleared_checkpoint_leaves_no_folder(tmp_path, regressor) -> None:
+def test_cleared_checkpoint_leaves_no_folder(tmp_path, program) -> None:
     with open_checkpoint(tmp_path / "trial") as saved:
-        saved.save(regressor, ONE)
+        saved.save(program, ONE)
         saved.clear()
     assert not (tmp_path / "trial").exists()
     with open_checkpoint(tmp_path / "trial") as saved:
-        saved.save(regressor, ONE)
+        saved.save(program, ONE)
     assert (tmp_path / "trial" / "last.npz").is_file()
 
 
-def test_state_of_another_model_is_refused(tmp_path, regressor) -> None:
+def test_state_of_another_model_is_refused(tmp_path, program) -> None:
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(5)])
     with open_checkpoint(tmp_path / "trial") as saved:
-        saved.save(regressor, ONE)
+        saved.save(program, ONE)
         with pytest.raises(EnvironmentFaultError, match=r"Fix: fit\.resume=false"):
-            saved.restore_best(other, ONE)
+            saved.restore_best(Program.of_one(other), ONE)
 
 
 def test_same_trial_twice_at_once_is_refused(tmp_path) -> None:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from hydra_plugins.oracle_sweeper._command import read
+from hydra_plugins.oracle_sweeper._compose import Composer
 from hydra_plugins.process_launcher.launcher import ProcessLauncher
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf
 
 from src.config import Config, identity, to_config
 from src.console import native_chatter_hidden, stderr
@@ -47,14 +48,10 @@ def sweep(sweeper: "OracleSweeper", arguments: Sequence[str]) -> Any:
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / "multirun.yaml")
 
-    def compose(overrides: Sequence[str]) -> DictConfig:
-        tree: DictConfig = copy.deepcopy(
-            context.config_loader.load_sweep_config(config, list(overrides))
-        )
-        with read_write(tree), open_dict(tree):
-            del tree["hydra"]
-        return tree
-
+    compose = Composer(
+        lambda overrides: copy.deepcopy(context.config_loader.load_sweep_config(config, overrides)),
+        context.config_loader,
+    )
     base = compose(command.first())
     is_ours = OmegaConf.get_type(base) is Config
     some_config = _check_base(base, command.space) if is_ours else None

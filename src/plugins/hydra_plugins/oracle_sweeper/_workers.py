@@ -3,9 +3,9 @@
 import copy
 import math
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import mean
 from types import FrameType
@@ -17,7 +17,8 @@ from hydra_plugins.process_launcher._core import INTERRUPTED, Exit, Processes
 from hydra_plugins.process_launcher.launcher import ProcessLauncher
 from omegaconf import DictConfig
 
-from src.config import to_config
+from src.config import Config, to_config
+from src.console import native_chatter_hidden
 from src.errors import UsageError
 from src.search.loop import Ending, Job
 from src.signals import TERMINATION, handled, raise_interrupt
@@ -26,21 +27,27 @@ if TYPE_CHECKING:
     from src.training.timing import Timing
 
 _LAST_LINES = 40  # of what a failed job printed
+_LEAST_SIDE_BY_SIDE = 8  # trials that are worth a process of their own
 _GLANCE_SECONDS = 0.5  # between looks at whether someone wants to stop
 
 
 class ProcessWorkers:
-    """Jobs in processes that come and go one by one.
+    """Jobs in processes that stay for the next job of the same program.
+
+    Jobs of one group are gathered, and share one process in which they train side by side.
 
     Attributes:
-        num_jobs: Most at a time.
+        num_jobs: Most processes at a time.
+        side_by_side: Most jobs in one process at a time.
     """
 
     def __init__(self, launcher: ProcessLauncher) -> None:
         self._launcher = launcher
         self.num_jobs = launcher.n_jobs
+        self.side_by_side = launcher.side_by_side
         self._processes = Processes(launcher)
-        self._jobs: dict[int, Job] = {}
+        self._gathered: dict[Hashable, list[Job]] = {}
+        self._jobs: dict[int, list[Job]] = {}
         self._is_interrupted = False
         self._is_stopping = False
         self._results: dict[int, JobReturn] = {}
@@ -52,12 +59,26 @@ class ProcessWorkers:
 
     def has_room(self) -> bool:
         """See `Workers`."""
-        return self._processes.has_room() and not self._is_interrupted
+        num_gathered = sum(map(len, self._gathered.values()))
+        return (
+            not self._is_interrupted
+            and self._processes.has_room()
+            and num_gathered < self.side_by_side * self.num_jobs
+        )
 
     def start(self, job: Job, overrides: Sequence[str]) -> None:
-        """See `Workers`."""
-        self._jobs[job.number] = job
-        self._processes.start(job.number, overrides)
+        """See `Workers`. One that is tried again gets a new process, and the memory of the idle.
+
+        Jobs that can train side by side wait for `wait` to start them together.
+        """
+        if job.num_tries > 1:
+            self._processes.end_idle()
+        if job.group is not None:
+            self._gathered.setdefault(job.group, []).append(job)
+            return
+        self._jobs[job.number] = [job]
+        program = job.program if self._launcher.warm else None
+        self._processes.start(job.number, overrides, program)
 
     def wait(self) -> list[tuple[Job, Ending]]:
         """See `Workers`.
@@ -65,16 +86,44 @@ class ProcessWorkers:
         Raises:
             KeyboardInterrupt: If someone asked to stop.
         """
+        self._start_gathered()
         while not self._is_interrupted:
             exits = self._processes.wait(_GLANCE_SECONDS)
             if exits:
-                return [self._read(one) for one in exits]
+                return [pair for one in exits for pair in self._read(one)]
         raise KeyboardInterrupt
 
     def stop(self) -> list[tuple[Job, Ending]]:
         """See `Workers`."""
         self._is_stopping = True
-        return [self._read(one) for one in self._processes.stop()]
+        unstarted = [job for jobs in self._gathered.values() for job in jobs]
+        self._gathered.clear()
+        ended = [pair for one in self._processes.stop() for pair in self._read(one)]
+        return [*ended, *((job, Ending(is_interrupted=True)) for job in unstarted)]
+
+    def _start_gathered(self) -> None:
+        """Start what was gathered, as far as there is room; spread over the processes."""
+        for number_left, (group, jobs) in zip(
+            range(len(self._gathered), 0, -1), list(self._gathered.items()), strict=True
+        ):
+            num_free = self.num_jobs - self._processes.num_running
+            num_parts = max(1, min(num_free // number_left, len(jobs) // _LEAST_SIDE_BY_SIDE))
+            size = min(self.side_by_side, math.ceil(len(jobs) / num_parts))
+            while jobs and self._processes.has_room():
+                part, jobs = jobs[:size], jobs[size:]
+                self._start_together(part)
+            if jobs:
+                self._gathered[group] = jobs
+            else:
+                del self._gathered[group]
+
+    def _start_together(self, jobs: Sequence[Job]) -> None:
+        first = jobs[0]
+        self._jobs[first.number] = list(jobs)
+        program = first.program if self._launcher.warm else None
+        self._processes.start_call(
+            first.number, _train_side_by_side, [job.config for job in jobs], program
+        )
 
     def time(self, overrides: Sequence[str]) -> "Timing":
         """See `TimingWorkers`: as many side by side as trials will be.
@@ -100,7 +149,10 @@ class ProcessWorkers:
                     timings.append(result.return_value)
         finally:
             processes.stop()
-        return Timing(**{key: mean(each[key] for each in timings) for key in timings[0]})
+        timing = Timing(**{key: mean(each[key] for each in timings) for key in timings[0]})
+        if self._launcher.warm:
+            return timing
+        return replace(timing, warm_start_seconds=timing.start_seconds)
 
     @contextmanager
     def signals(self) -> Iterator[None]:
@@ -119,13 +171,16 @@ class ProcessWorkers:
             if self._is_interrupted:
                 raise KeyboardInterrupt
 
-    def _read(self, one: Exit) -> tuple[Job, Ending]:
-        job = self._jobs.pop(one.number)
-        if one.job_return is not None:
-            self._results[one.number] = one.job_return
-            return job, _ending(one.job_return, _tail(one.log))
+    def _read(self, one: Exit) -> list[tuple[Job, Ending]]:
+        jobs = self._jobs.pop(one.number)
+        result = one.job_return
+        if result is not None and jobs[0].group is not None:
+            return list(zip(jobs, _endings(result, len(jobs), _tail(one.log)), strict=True))
+        if result is not None:
+            self._results[one.number] = result
+            return [(jobs[0], _ending(result, _tail(one.log)))]
         if self._is_stopping:
-            return job, Ending(is_interrupted=True)
+            return [(job, Ending(is_interrupted=True)) for job in jobs]
         if one.exit_code == INTERRUPTED:
             failure = "the process was asked to end, but not by this sweep"
         elif one.exit_code < 0:
@@ -135,7 +190,9 @@ class ProcessWorkers:
         else:
             failure = f"the process ended with status {one.exit_code}"
         failure = f"{failure} (see {one.log})"
-        return job, Ending(failure=failure, details=_tail(one.log), is_lost=True)
+        # Of many, none is suspected of having taken the others' memory: they may go together again.
+        lost = Ending(failure=failure, details=_tail(one.log), is_lost=len(jobs) == 1)
+        return [(job, lost) for job in jobs]
 
 
 class BatchWorkers:
@@ -143,10 +200,12 @@ class BatchWorkers:
 
     Attributes:
         num_jobs: 0: how many at a time is the launcher's affair.
+        side_by_side: 1: such a launcher knows of no groups.
         returns: Hydra's results so far, a list for each batch.
     """
 
     num_jobs = 0
+    side_by_side = 1
 
     def __init__(self, launcher: Launcher, size: float) -> None:
         self._launcher = launcher
@@ -197,14 +256,37 @@ def _time(tree: DictConfig) -> dict[str, float]:
     return asdict(time_trial(to_config(tree)))
 
 
+def _train_side_by_side(configs: Sequence[Config]) -> list[tuple[float, str]]:
+    """What a process with several jobs does: the objective and the failure of each."""
+    with native_chatter_hidden():
+        from src.training.side_by_side import run_side_by_side
+    return [
+        (math.inf, _spell(result)) if isinstance(result, BaseException) else (result.val_mae, "")
+        for result in run_side_by_side(configs)
+    ]
+
+
+def _endings(result: JobReturn, count: int, details: str) -> list[Ending]:
+    """Of jobs that ran side by side."""
+    if result.status is JobStatus.FAILED:
+        return [_ending(result, details)] * count
+    return [
+        Ending(value, failure, details if failure else "") for value, failure in result.return_value
+    ]
+
+
 def _ending(result: JobReturn, details: str = "") -> Ending:
     value: Any = result._return_value
     if result.status is JobStatus.FAILED:
-        text = str(value).strip() or type(value).__name__
-        if not type(value).__name__.startswith("CompactHydra"):
-            text = f"{type(value).__name__}: {text}"
-        return Ending(failure=text, details=details)
+        return Ending(failure=_spell(value), details=details)
     return Ending(float(value) if isinstance(value, int | float) else math.inf)
+
+
+def _spell(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    if type(error).__name__.startswith("CompactHydra"):
+        return text
+    return f"{type(error).__name__}: {text}"
 
 
 def _tail(log: Path) -> str:

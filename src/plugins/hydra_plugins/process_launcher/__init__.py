@@ -1,1 +1,1 @@
-"""Hydra launcher: each job in a process of its own."""
+"""Hydra launcher: jobs in processes of their own."""

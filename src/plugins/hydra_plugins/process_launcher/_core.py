@@ -1,6 +1,11 @@
-"""Processes for jobs: started, waited for, told to stop; whatever becomes of one is data."""
+"""Processes that run jobs: started, handed one job after another, told to stop.
+
+What a job needs and what it comes to are files in its folder. A pipe tells its process where that
+folder is, and tells this one when the job is over. Whatever becomes of a process is data.
+"""
 
 import contextlib
+import gc
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.process
@@ -9,13 +14,14 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import (
     JobReturn,
@@ -25,23 +31,26 @@ from hydra.core.utils import (
     run_job,
     setup_globals,
 )
-from omegaconf import open_dict
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
 
 if TYPE_CHECKING:
     from hydra_plugins.process_launcher.launcher import ProcessLauncher
 
 INTERRUPTED = 130  # exit status of what Ctrl-C or SIGTERM ended, as in a shell
+_PATIENCE_SECONDS = 20  # for a process without a job to end; Python takes a second or two
 _spawning = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
 
 
 @dataclass(frozen=True)
 class Exit:
-    """How a job's process ended.
+    """How a job ended.
 
     Attributes:
         number: The job's.
         job_return: Hydra's result; None where the process died before it could write one.
-        exit_code: As of `multiprocessing`: negative for the signal that killed it.
+        exit_code: As of `multiprocessing`: negative for the signal that killed the process; 0
+            where that waits for another job.
         log: File with what the job printed.
     """
 
@@ -51,78 +60,201 @@ class Exit:
     log: Path
 
 
-@dataclass(frozen=True)
-class _Running:
+@dataclass
+class _Worker:
+    """A process, and the job that it is at.
+
+    Attributes:
+        process: It.
+        jobs: Takes the folder of each job, and answers when the job is over. Closed: no further
+            job will come, and the process ends after the one that it has.
+        slot: Which share of the machine it has.
+        program: What its jobs have in common; None for a process that takes one job only.
+        number: Of its job; None while it waits for one.
+        folder: Of its last job.
+    """
+
     process: multiprocessing.process.BaseProcess
+    jobs: multiprocessing.connection.Connection
     slot: int
-    folder: Path
+    program: Hashable
+    number: int | None = None
+    folder: Path = Path()
+
+    def begin(self, number: int, folder: Path) -> None:
+        """Hand a job over."""
+        self.number, self.folder = number, folder
+        with contextlib.suppress(OSError):  # it has just died: the job is lost
+            self.jobs.send(str(folder))
+        if self.program is None:
+            self.jobs.close()
+
+    def is_done(self) -> bool:
+        """Whether the job is over and another may come."""
+        if self.jobs.closed or not self.jobs.poll():
+            return False
+        try:
+            self.jobs.recv()
+        except (EOFError, OSError):  # it is about to end
+            self.jobs.close()
+            return False
+        return True
 
 
 class Processes:
-    """The jobs that run now."""
+    """The jobs that run now, and the processes that wait for another one.
+
+    There are never more processes than jobs may run at a time. One that waits is used again for
+    a job of the same program. A job that fails, or is lost, ends its process.
+    """
 
     def __init__(self, launcher: "ProcessLauncher") -> None:
         assert launcher.config is not None  # noqa: S101  Hydra has called setup()
         self._launcher = launcher
         self._folder = Path(str(launcher.config.hydra.sweep.dir))
-        self._running: dict[int, _Running] = {}
+        self._workers: list[_Worker] = []
+
+    @property
+    def num_running(self) -> int:
+        """Jobs that run now."""
+        return len(self._busy())
 
     def has_room(self) -> bool:
         """Whether one more job may start now."""
-        return len(self._running) < self._launcher.n_jobs
+        return self.num_running < self._launcher.n_jobs
 
-    def start(self, number: int, overrides: Sequence[str]) -> None:
-        """Start a job; its folder is `<sweep dir>/<number>`."""
+    def start(self, number: int, overrides: Sequence[str], program: Hashable = None) -> None:
+        """Start a job; its folder is `<sweep dir>/<number>`.
+
+        Args:
+            number: The job's.
+            overrides: What its configuration is composed from.
+            program: A job of the same program may follow it in its process; after None, no job.
+        """
         launcher = self._launcher
-        taken = {running.slot for running in self._running.values()}
-        slot = next(slot for slot in range(launcher.n_jobs) if slot not in taken)
+        self._begin(number, program, _run_hydra_job, (
+            launcher.hydra_context, launcher.config, launcher.task_function, list(overrides),
+            number, Singleton.get_state(),
+        ))  # fmt: skip
+
+    def start_call(
+        self, number: int, call: Callable[[Any], Any], argument: Any, program: Hashable = None
+    ) -> None:
+        """Start a job that is a call of a function, without Hydra.
+
+        Args:
+            number: The job's.
+            call: What it returns is the result.
+            argument: What it is called with.
+            program: As of `start`.
+        """
+        self._begin(number, program, _run_call, (call, argument))
+
+    def _begin(
+        self, number: int, program: Hashable, run: Callable[..., JobReturn], arguments: tuple
+    ) -> None:
         folder = self._folder / str(number)
         folder.mkdir(parents=True, exist_ok=True)
         _result_file(folder).unlink(missing_ok=True)
         # By a file: a child that is killed before it has emptied its pipe would block us for ever.
-        payload = cloudpickle.dumps(
-            (launcher.hydra_context, launcher.config, launcher.task_function, list(overrides),
-             number, Singleton.get_state())
-        )  # fmt: skip
-        _payload_file(folder).write_bytes(payload)
-        process = _spawning.Process(
-            target=_work,
-            args=(folder, _cores(launcher.n_jobs, launcher.cores_per_job, slot),
-                  _environment(launcher.gpus, slot)),
-            name=f"job {number}",
-        )  # fmt: skip
-        with _interrupts_held_back():
-            process.start()
-        self._running[number] = _Running(process, slot, folder)
+        _write(cloudpickle.dumps((run, arguments)), _payload_file(folder))
+        self._worker_for(program).begin(number, folder)
 
     def wait(self, timeout: float | None = None) -> list[Exit]:
         """The jobs that have ended, after one has or the timeout (seconds) is over."""
-        sentinels = [running.process.sentinel for running in self._running.values()]
-        multiprocessing.connection.wait(sentinels, timeout)
-        exits = []
-        for number, running in list(self._running.items()):
-            if running.process.is_alive():
-                continue
-            running.process.join()
-            del self._running[number]
-            exit_code = running.process.exitcode or 0
-            result = _read(_result_file(running.folder))
-            exits.append(Exit(number, result, exit_code, running.folder / "output.log"))
+        exits: list[Exit] = []
+        while not exits:
+            busy = self._busy()
+            signs = [worker.process.sentinel for worker in busy]
+            signs += [worker.jobs.fileno() for worker in busy if not worker.jobs.closed]
+            if not multiprocessing.connection.wait(signs, timeout):
+                break
+            exits = [ended for worker in busy if (ended := self._exit(worker)) is not None]
         return exits
 
     def stop(self) -> list[Exit]:
-        """Ask all jobs to save and stop, and wait for them; a second interrupt kills them."""
-        for running in self._running.values():
-            running.process.terminate()
+        """Ask all jobs to save and stop, and wait for them and for every process.
+
+        A second interrupt kills them.
+        """
         exits = []
         try:
-            while self._running:
+            for worker in self._busy():
+                worker.jobs.close()
+                worker.process.terminate()
+            while self._busy():
                 exits += self.wait()
+            self.end_idle()
         except KeyboardInterrupt:
-            for running in self._running.values():
-                running.process.kill()
+            for worker in self._workers:
+                worker.process.kill()
+            for worker in list(self._workers):
+                self._bury(worker)
             raise
         return exits
+
+    def end_idle(self) -> None:
+        """End the processes that wait for a job; what they held of memory is free then."""
+        self._end(self._idle())
+
+    def _exit(self, worker: _Worker) -> Exit | None:
+        """How a worker's job has ended; None where it has not."""
+        number, exit_code = worker.number, 0
+        if not worker.process.is_alive():
+            self._bury(worker)
+            exit_code = worker.process.exitcode or 0
+        elif worker.is_done():
+            worker.number = None
+        else:
+            return None
+        assert number is not None  # noqa: S101  it was busy
+        result = _read(_result_file(worker.folder))
+        return Exit(number, result, exit_code, worker.folder / "output.log")
+
+    def _busy(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.number is not None]
+
+    def _idle(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.number is None]
+
+    def _worker_for(self, program: Hashable) -> _Worker:
+        """One that waits and has run this program; or a new one, which may cost another."""
+        launcher = self._launcher
+        for worker in self._idle():
+            if not worker.process.is_alive():
+                self._bury(worker)
+            elif worker.program == program is not None:
+                return worker
+        if len(self._workers) == launcher.n_jobs:
+            self._end(self._idle()[:1])
+        taken = {worker.slot for worker in self._workers}
+        slot = next(slot for slot in range(launcher.n_jobs) if slot not in taken)
+        ours, theirs = _spawning.Pipe()
+        process = _spawning.Process(
+            target=_work,
+            args=(theirs, _cores(launcher.n_jobs, launcher.cores_per_job, slot),
+                  _environment(launcher.gpus, slot)),
+            name=f"worker {slot}",
+        )  # fmt: skip
+        with theirs, _interrupts_held_back():
+            process.start()
+        worker = _Worker(process, ours, slot, program)
+        self._workers.append(worker)
+        return worker
+
+    def _end(self, idle: Sequence[_Worker]) -> None:
+        for worker in idle:
+            worker.jobs.close()
+        for worker in idle:
+            worker.process.join(_PATIENCE_SECONDS)
+            if worker.process.is_alive():  # all that it did is written down
+                worker.process.kill()
+            self._bury(worker)
+
+    def _bury(self, worker: _Worker) -> None:
+        worker.process.join()
+        worker.jobs.close()
+        self._workers.remove(worker)
 
 
 def launch(
@@ -143,9 +275,8 @@ def launch(
                 processes.start(number, overrides)
             for ended in processes.wait():
                 results[ended.number] = ended.job_return or _lost(ended)
-    except KeyboardInterrupt:
+    finally:
         processes.stop()
-        raise
     return [results[number] for number in sorted(results)]
 
 
@@ -154,39 +285,85 @@ def _lost(ended: Exit) -> JobReturn:
     return JobReturn(status=JobStatus.FAILED, _return_value=error)
 
 
-def _work(folder: Path, cores: set[int], environment: Mapping[str, str]) -> None:
-    """What runs in the job's process."""
+def _work(
+    jobs: multiprocessing.connection.Connection, cores: set[int], environment: Mapping[str, str]
+) -> None:
+    """What runs in a worker's process: job after job, until one fails or no other can come."""
     if cores:
         os.sched_setaffinity(0, cores)
     os.environ.update(environment)
-    with (folder / "output.log").open("ab", buffering=0) as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
     threading.Thread(target=_follow_parent, daemon=True).start()
+    home = Path.cwd()
+    while (folder := _next_job(jobs)) is not None:
+        os.chdir(home)
+        _print_to(folder / "output.log")
+        try:
+            result = _run(folder)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+        _write(_pickled(result), _result_file(folder))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if result.status is JobStatus.FAILED:
+            return  # what a failure leaves behind is nothing to build on
+        with contextlib.suppress(OSError):  # nobody listens: no other job will come
+            jobs.send(None)
+        gc.collect()  # a model is a ring of references: Python would keep several for a while
+
+
+def _next_job(jobs: multiprocessing.connection.Connection) -> Path | None:
+    """Its folder, when it comes; None once the parent has closed the pipe, or is no more."""
+    try:
+        return Path(jobs.recv())
+    except (EOFError, OSError):
+        return None
+
+
+def _run(folder: Path) -> JobReturn:
+    """The job that waits in a folder."""
     try:
         payload = _payload_file(folder).read_bytes()
         _payload_file(folder).unlink()
-        context, config, task_function, overrides, number, singletons = cloudpickle.loads(payload)
-        setup_globals()
-        Singleton.set_state(singletons)
-        sweep_config = context.config_loader.load_sweep_config(config, overrides)
-        with open_dict(sweep_config):
-            sweep_config.hydra.job.id = f"job_{number}"
-            sweep_config.hydra.job.num = number
-        HydraConfig.instance().set_config(sweep_config)
-        result = run_job(
-            hydra_context=context,
-            config=sweep_config,
-            task_function=task_function,
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
-        )
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        run, arguments = cloudpickle.loads(payload)
+        result: JobReturn = run(*arguments)
     except Exception as error:
         traceback.print_exc()
-        result = JobReturn(status=JobStatus.FAILED, _return_value=error)
-    _write(result, _result_file(folder))
+        return JobReturn(status=JobStatus.FAILED, _return_value=error)
+    return result
+
+
+def _run_hydra_job(
+    context: HydraContext, config: DictConfig, task_function: TaskFunction,
+    overrides: Sequence[str], number: int, singletons: dict[str, Any],
+) -> JobReturn:  # fmt: skip
+    """A job as Hydra runs it. What an earlier one has set is set anew."""
+    setup_globals()
+    if Plugins in Singleton._instances:  # Hydra would run the modules of all plugins again
+        singletons["instances"][Plugins] = Plugins.instance()
+    Singleton.set_state(singletons)
+    sweep_config = context.config_loader.load_sweep_config(config, list(overrides))
+    with open_dict(sweep_config):
+        sweep_config.hydra.job.id = f"job_{number}"
+        sweep_config.hydra.job.num = number
+    HydraConfig.instance().set_config(sweep_config)
+    return run_job(
+        hydra_context=context,
+        config=sweep_config,
+        task_function=task_function,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )
+
+
+def _run_call(call: Callable[[Any], Any], argument: Any) -> JobReturn:
+    return JobReturn(status=JobStatus.COMPLETED, _return_value=call(argument))
+
+
+def _print_to(log: Path) -> None:
+    """From now on, what this process and its C++ libraries print goes to the end of a file."""
+    with log.open("ab", buffering=0) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
 
 
 def _follow_parent() -> None:
@@ -230,16 +407,20 @@ def _result_file(folder: Path) -> Path:
     return folder / "job_return.pickle"
 
 
-def _write(result: JobReturn, file: Path) -> None:
-    """Write a result that the parent can read, whatever exception it carries."""
+def _pickled(result: JobReturn) -> bytes:
+    """A result that the parent can read, whatever exception it carries."""
     try:
-        content = cloudpickle.dumps(result)
+        content: bytes = cloudpickle.dumps(result)
         cloudpickle.loads(content)
     except Exception:
         text = "".join(traceback.format_exception(result._return_value))
-        content = cloudpickle.dumps(
-            JobReturn(status=JobStatus.FAILED, _return_value=RuntimeError(text))
-        )
+        error = RuntimeError(text)
+        content = cloudpickle.dumps(JobReturn(status=JobStatus.FAILED, _return_value=error))
+    return content
+
+
+def _write(content: bytes, file: Path) -> None:
+    """Write a file that appears under its name when it is whole."""
     unfinished = file.with_suffix(".unfinished")
     unfinished.write_bytes(content)
     unfinished.replace(file)

@@ -1,0 +1,80 @@
+"""What lies in a cache folder: decoded pictures, and activations of frozen layers."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+
+@dataclass(frozen=True)
+class Cache:
+    """An array that trials share.
+
+    Attributes:
+        path: Its file or folder.
+        what: What it holds, for people.
+        num_pictures: Rows.
+        num_bytes: That it takes.
+        last_used: Seconds since 1970.
+    """
+
+    path: Path
+    what: str
+    num_pictures: int
+    num_bytes: int
+    last_used: float
+
+    @property
+    def name(self) -> str:
+        """What a person calls it by."""
+        return self.path.stem
+
+
+def inventory(cache_dir: Path) -> list[Cache]:
+    """All caches of a folder (`data.cache_dir`), the one that was used last first."""
+    pictures = [_pictures(file) for file in cache_dir.glob("pictures/*.npy")]
+    activations = [_activations(folder) for folder in cache_dir.glob("activations/*/")]
+    return sorted([*pictures, *activations], key=lambda cache: -cache.last_used)
+
+
+def evict(cache: Cache) -> None:
+    """Delete a cache. Processes that have it open keep it until they end."""
+    with FileLock(cache.path.with_suffix(".lock")):
+        if cache.path.is_dir():
+            shutil.rmtree(cache.path)
+        else:
+            cache.path.unlink(missing_ok=True)
+            cache.path.with_suffix(".json").unlink(missing_ok=True)
+
+
+def _pictures(file: Path) -> Cache:
+    status = file.stat()
+    try:
+        shape = np.load(file, mmap_mode="r").shape
+        what = f"decoded pictures, {shape[1]} px"
+    except (ValueError, OSError, EOFError, IndexError):
+        shape, what = (0,), "damaged"
+    return Cache(file, what, shape[0], status.st_size, max(status.st_atime, status.st_mtime))
+
+
+def _activations(folder: Path) -> Cache:
+    about: Mapping[str, Any] = {}
+    account = folder / "about.json"
+    used = folder.stat().st_mtime
+    what = "damaged"
+    try:
+        about = json.loads(account.read_text())
+        used = account.stat().st_mtime
+        view = "" if about["view"] is None else f", augmented view {about['view'] + 1}"
+        shape = " × ".join(map(str, about["row_shape"]))
+        what = (f"activations ({shape}) after frozen {about['frozen']}, {about['image_size']} px, "
+                f"weights {about['weights'][:8]}{view}")  # fmt: skip
+    except (OSError, ValueError, KeyError):
+        pass
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    return Cache(folder, what, int(about.get("rows", 0)), size, used)

@@ -1,0 +1,142 @@
+"""One large float16 array in files of some rows each, built once and shared by all processes."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from src.errors import EnvironmentFaultError
+
+SHARD_BYTES = 64_000_000  # what a killed build loses at most
+_ABOUT = "about.json"
+
+
+class NotFloat16Error(ValueError):
+    """A value is infinite or not a number as a float16."""
+
+
+@dataclass(frozen=True)
+class ShardedArray:
+    """Rows in memory-mapped files.
+
+    Attributes:
+        shards: float16, all of the same number of rows but the last.
+    """
+
+    shards: tuple[np.ndarray, ...]
+
+    def __len__(self) -> int:
+        return sum(len(shard) for shard in self.shards)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Copies of these rows, float16 of shape `(len(rows), …)`."""
+        if len(self.shards) == 1:
+            return self.shards[0][rows]
+        rows_a_shard = len(self.shards[0])
+        result = np.empty((len(rows), *self.shards[0].shape[1:]), np.float16)
+        for place, row in enumerate(rows):
+            result[place] = self.shards[row // rows_a_shard][row % rows_a_shard]
+        return result
+
+
+def num_bytes(num_rows: int, row_shape: tuple[int, ...]) -> int:
+    """What an array takes on disk."""
+    return 2 * num_rows * int(np.prod(row_shape))
+
+
+def is_complete(folder: Path, about: Mapping[str, Any]) -> bool:
+    """Whether `open_or_build` would find the array as it is."""
+    path = folder / _key(about)
+    num_rows, row_shape = int(about["rows"]), tuple(about["row_shape"])
+    return all(_is_whole(*shard, row_shape) for shard in _files(path, num_rows, row_shape))
+
+
+def open_or_build(
+    folder: Path, about: Mapping[str, Any], compute: Callable[[np.ndarray], np.ndarray]
+) -> ShardedArray:
+    """Open an array, computing what is missing of it.
+
+    A file gets its name only when it is whole and on disk: a killed build goes on after its last
+    whole file. Processes that need the same array at once wait for one of them to build it.
+
+    Args:
+        folder: Where arrays lie.
+        about: What the array is, in JSON; its hash is the array's name, so it must tell apart
+            all that differs. `rows` and `row_shape` say how large it is.
+        compute: The values of some rows, given their numbers: those of one file, rising.
+
+    Raises:
+        NotFloat16Error: If a value is too large for a float16, or no number.
+        RuntimeError: If the files cannot be written, as on a full disk.
+    """
+    path = folder / _key(about)
+    num_rows, row_shape = int(about["rows"]), tuple(about["row_shape"])
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{path.name}.lock"):
+            if not (path / _ABOUT).is_file():
+                (path / _ABOUT).write_text(json.dumps(about, indent=2))
+            missing = [
+                shard for shard in _files(path, num_rows, row_shape)
+                if not _is_whole(*shard, row_shape)
+            ]  # fmt: skip
+            for file, rows in missing:
+                _write(file, _converted(compute(rows)))
+        os.utime(path / _ABOUT)  # when it was last used
+        return ShardedArray(
+            tuple(np.load(file, mmap_mode="r") for file, _ in _files(path, num_rows, row_shape))
+        )
+    except OSError as error:
+        megabytes = num_bytes(num_rows, row_shape) / 1e6
+        raise EnvironmentFaultError(
+            f"The activation cache cannot be written: {error.strerror or error}. "
+            f"Received: {folder} ({megabytes:.0f} MB needed). Fix: free some space "
+            "(`make caches` lists what can go), or data.cache_dir=<another folder>, or "
+            "fit.cache_activations=false"
+        ) from error
+
+
+def _key(about: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _files(path: Path, num_rows: int, row_shape: tuple[int, ...]) -> list[tuple[Path, np.ndarray]]:
+    """Every file of the array with the rows in it."""
+    rows_a_shard = max(1, SHARD_BYTES // num_bytes(1, row_shape))
+    return [
+        (path / f"{number:05d}.npy", np.arange(start, min(start + rows_a_shard, num_rows)))
+        for number, start in enumerate(range(0, num_rows, rows_a_shard))
+    ]
+
+
+def _is_whole(file: Path, rows: np.ndarray, row_shape: tuple[int, ...]) -> bool:
+    try:
+        return np.load(file, mmap_mode="r").shape == (len(rows), *row_shape)
+    except (OSError, ValueError, EOFError):
+        return False
+
+
+def _converted(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        halves = values.astype(np.float16)
+    if not np.isfinite(halves).all():
+        raise NotFloat16Error(f"the largest is {np.abs(values).max():.3g}")
+    return halves
+
+
+def _write(file: Path, values: np.ndarray) -> None:
+    unfinished = file.with_suffix(".npy.unfinished")
+    try:
+        with unfinished.open("wb") as opened:
+            np.save(opened, values)
+            opened.flush()
+            os.fsync(opened.fileno())
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)

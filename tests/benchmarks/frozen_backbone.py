@@ -1,0 +1,136 @@
+"""Trials on a frozen backbone: what is computed once, against computing it again and again.
+
+    python -m tests.benchmarks.frozen_backbone            # all rows, some 15 minutes on 2 cores
+    python -m tests.benchmarks.frozen_backbone heads      # one of: sweep, heads, block
+
+Faces are drawn by the project, weights are random: neither moves a time. Each side runs in
+processes of its own, in a temporary folder; a peer that takes hours is measured on some of its
+trials and scaled to all, as its row says.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+
+from tests.benchmarks.rows import Row, cost_row, write
+
+ROOT = Path(__file__).parents[2]
+COMMAND = "python -m tests.benchmarks.frozen_backbone"
+WEIGHTS = "random.weights.h5"
+FROZEN = [f"model.weights={WEIGHTS}", "model.freeze=backbone", "augmentation=none",
+          "tracking.system_metrics=false"]  # fmt: skip
+SWEEP = ["data.image_size=64", "fit.epochs=5", "optimizer.learning_rate=1e-4,1e-3,3e-3,1e-2",
+         "data.batch_size=16,32", "model.dropout_rate=0,0.2,0.5"]  # fmt: skip
+PEER_TRIALS = 3  # of 24
+HEADS = ["data.image_size=32", "data.num_images=3000", "model.dropout_position=after_pooling",
+         "fit.epochs=20"]  # fmt: skip
+HEAD_SPACE = {
+    "optimizer.learning_rate": ["1e-4", "3e-4", "1e-3", "3e-3", "1e-2", "3e-2", "1e-1", "3e-1"],
+    "model.dropout_rate": ["0", "0.2", "0.4", "0.6"],
+    "data.batch_size": ["16", "32"],
+    "seed": ["0", "1", "2", "3"],
+}
+FEW, SOME = 2, 8  # trials one at a time: their difference tells what one more costs
+
+
+def main() -> None:
+    """Measure the rows that were asked for."""
+    rows = {"sweep": sweep_row, "heads": heads_row, "block": block_row}
+    asked = sys.argv[1:] or list(rows)
+    os.environ["PYTHONPATH"] = str(ROOT)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        run([sys.executable, "-c", f"import keras; keras.applications.ResNet50(include_top=False, "
+             f"weights=None, input_shape=(64, 64, 3)).save_weights({WEIGHTS!r})"])  # fmt: skip
+        measured = [rows[name]() for name in asked]
+        os.chdir(ROOT)
+    write("frozen_backbone" if len(asked) == len(rows) else f"frozen_{asked[0]}", measured)
+
+
+def run(command: Sequence[str]) -> float:
+    """Seconds that a command takes; what it prints goes to standard error."""
+    started = time.perf_counter()
+    subprocess.run(command, check=True, stdout=sys.stderr)
+    return time.perf_counter() - started
+
+
+def train(study: str, *overrides: str) -> float:
+    """Seconds of a sweep."""
+    return run(
+        [sys.executable, "-m", "src.train", "-m", f"study.name={study}", *FROZEN, *overrides]
+    )
+
+
+def sweep_row() -> Row:
+    """24 trials, from the files of the faces to the report."""
+    ours = train("ours", *SWEEP) + run([sys.executable, "-m", "src.report", "ours"])
+    (table,) = Path(".cache/sample").glob("*/labels.csv")
+    started = time.perf_counter()
+    run([sys.executable, "-m", "tests.benchmarks.random_search", str(table.parent), WEIGHTS,
+         str(PEER_TRIALS)])  # fmt: skip
+    theirs = (time.perf_counter() - started) * 24 / PEER_TRIALS
+    return cost_row(
+        "24 trials on a frozen backbone (4 learning rates x 2 batch sizes x 3 dropout rates, "
+        "5 epochs, 64 px, 720 faces), from files to report",
+        f"keras-tuner RandomSearch on the same space ({PEER_TRIALS} trials, scaled to 24)",
+        ours, theirs, "s", 20,
+        "start of two Python processes with TensorFlow, and one forward pass of each face",
+        f"{COMMAND} sweep",
+    )  # fmt: skip
+
+
+def heads_row() -> Row:
+    """256 heads on activations that are there."""
+    train("fill", *HEADS, "fit.epochs=1")
+    space = [f"{key}={','.join(values)}" for key, values in HEAD_SPACE.items()]
+    ours = train("ours", *HEADS, *space)
+    alone = [*HEADS, "hydra.launcher.side_by_side=1"]
+    few, some = (
+        train(f"alone_{count}", *alone, "optimizer.learning_rate=1e-3", "model.dropout_rate=0.2",
+              f"data.batch_size={','.join(HEAD_SPACE['data.batch_size'])}",
+              f"seed={','.join(map(str, range(count // 2)))}")
+        for count in (FEW, SOME)
+    )  # fmt: skip
+    each = (some - few) / (SOME - FEW)
+    return cost_row(
+        "256 head trials on cached activations (20 epochs, 1,800 faces), the whole command",
+        f"one at a time on the same cache, in a warm process ({SOME - FEW} trials, {each:.2f} s "
+        "each, scaled to 256)",
+        ours, few + each * (256 - FEW), "s", 30,
+        "start of a process with TensorFlow; a run, two figures and six tables for each trial",
+        f"{COMMAND} heads",
+    )  # fmt: skip
+
+
+def block_row() -> Row:
+    """A step with conv5 learning: from cached activations, and from pictures."""
+    script = [sys.executable, "-m", "tests.benchmarks.block_steps", WEIGHTS]
+    done = subprocess.run(script, check=True, stdout=subprocess.PIPE, text=True)
+    ours, theirs, flops = map(float, done.stdout.split()[-3:])
+    ratio = theirs / ours
+    off = ratio / flops - 1
+    return Row(
+        "a step with conv5 learning and the rest frozen, 96 px, batch 32, from cached activations",
+        "the same step from pictures, the frozen part recomputed", ours, theirs, "s", ratio,
+        f"the ratio of the FLOPs, {flops:.3g}x, within 20 %", abs(off) <= 0.2,
+        f"the FLOPs of conv5; measured {off:+.0%} from their ratio", f"{COMMAND} block",
+    )  # fmt: skip
+
+
+def median_seconds(step: Callable[[], object], count: int) -> float:
+    """The median of so many calls, after three that do not count."""
+    taken = []
+    for _ in range(count + 3):
+        started = time.perf_counter()
+        step()
+        taken.append(time.perf_counter() - started)
+    return median(taken[3:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""What a trial costs beside its arithmetic: start, steps, command line.
+
+    python -m tests.benchmarks.trial_cost                 # all rows, some 6 minutes on 2 cores
+    python -m tests.benchmarks.trial_cost start           # one of: start, step, command
+
+Faces are drawn by the project, weights are random: neither moves a time.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from tests.benchmarks.rows import Row, cost_row, rate_row, write
+
+ROOT = Path(__file__).parents[2]
+COMMAND = "python -m tests.benchmarks.trial_cost"
+FEW, SOME = 2, 6  # trials of a sweep: their difference tells what one more costs
+EPOCHS = 3
+TRIAL = ["+scale=small", "data.num_images=400", f"fit.epochs={EPOCHS}", "model.dropout_rate=0.2",
+         "tracking.system_metrics=false"]  # fmt: skip
+ROUNDS = 5
+
+
+def main() -> None:
+    """Measure the rows that were asked for."""
+    rows = {"start": start_rows, "step": step_rows, "command": command_rows}
+    asked = sys.argv[1:] or list(rows)
+    os.environ["PYTHONPATH"] = str(ROOT)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        measured = [row for name in asked for row in rows[name]()]
+        os.chdir(ROOT)
+    write("trial_cost" if len(asked) == len(rows) else f"trial_cost_{asked[0]}", measured)
+
+
+def run(command: Sequence[str], **options) -> float:
+    """Seconds that a command takes; what it prints goes to standard error."""
+    started = time.perf_counter()
+    subprocess.run(command, **{"check": True, "stdout": sys.stderr, **options})
+    return time.perf_counter() - started
+
+
+def start_rows() -> list[Row]:
+    """Import, build, trace, log: all of a trial that is no step and no measuring."""
+    walls, epochs = [], []
+    for count in (FEW, SOME):
+        seeds = ",".join(map(str, range(count)))
+        walls.append(run([sys.executable, "-m", "src.train", "-m", f"study.name=of_{count}", *TRIAL,
+                          f"seed={seeds}"]))  # fmt: skip
+        epochs.append(epoch_seconds(f"of_{count}"))
+    ours = (walls[1] - walls[0]) / (SOME - FEW) - median(epochs[1])
+    started = time.perf_counter()
+    script = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.plain_trial",
+        *map(str, [32, 240, 80, EPOCHS]),
+    ]
+    done = subprocess.run(script, check=True, capture_output=True, text=True)
+    theirs = time.perf_counter() - started - float(done.stdout.split()[-1])
+    return [
+        cost_row(
+            "fixed cost of the 2nd ... Nth trial of one shape (32 px)",
+            "a plain Keras script a trial, which logs nothing", ours, theirs, "s", 10,
+            "drawing a ResNet50's initial weights anew, 0.5 s; a run with two figures",
+            f"{COMMAND} start",
+        )
+    ]  # fmt: skip
+
+
+def epoch_seconds(study: str) -> list[float]:
+    """Of each trial of a study: training and measuring, all epochs."""
+    script = (
+        "import json; from src.tracking.archive import find_study; "
+        f"print(json.dumps([t.metrics['time/total_seconds'] "
+        f"for t in find_study('face-age', '{study}').trials()]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return json.loads(done.stdout)
+
+
+def step_rows() -> list[Row]:
+    """Whole epochs on one compiled model, ours and Keras's in turn."""
+    script = [sys.executable, "-m", "tests.benchmarks.fine_tuning_steps", str(ROUNDS)]
+    done = subprocess.run(script, check=True, stdout=subprocess.PIPE, text=True)
+    ours, theirs = map(float, done.stdout.split()[-2:])
+    return [
+        rate_row(
+            "full fine-tuning, 64 px, batch 32, with order, flips, progress and checks of the loss",
+            "bare model.fit on arrays in memory", ours, theirs, "images/s", 0.97,
+            "the step itself: what model.fit reaches", f"{COMMAND} step",
+        )
+    ]  # fmt: skip
+
+
+def command_rows() -> list[Row]:
+    """What needs no TensorFlow answers without it."""
+    imports = median(run([sys.executable, "-c", "import tensorflow"]) for _ in range(ROUNDS))
+    rows = []
+    asked = {"--cfg job": ["--cfg", "job"],
+             "a mistake in the configuration": ["model.dropout_rate=1.5"]}  # fmt: skip
+    for what, arguments in asked.items():
+        command = [sys.executable, "-m", "src.train", *arguments]
+        quiet = {"check": False, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        seconds = median(run(command, **quiet) for _ in range(ROUNDS))
+        rows.append(
+            Row(what, "importing TensorFlow alone", seconds, imports, "s", imports / seconds,
+                "<= 1.5 s", seconds <= 1.5, "start of Python and Hydra", f"{COMMAND} command")
+        )  # fmt: skip
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""Trials that train side by side, and the same trials each alone."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from src.tracking.state import State
+from src.training import TrialResult, run_trial, side_by_side
+from src.training.side_by_side import run_side_by_side
+from tests.integration.stored import artifacts, curve, fetch, read_artifact
+
+pytestmark = pytest.mark.slow
+
+BASE = ["model.weights=any.weights.h5", "model.freeze=backbone", "augmentation=none",
+        "optimizer.learning_rate=1e-1", "fit.epochs=6"]  # fmt: skip
+DIFFERENT = [
+    ["model.dropout_rate=0.2", "seed=0"],
+    ["model.dropout_rate=0.5", "seed=0"],
+    ["model.dropout_rate=0", "seed=2", "optimizer.learning_rate=3e-1"],
+    ["data.batch_size=16", "seed=1"],
+    ["model.hidden_units=[4]", "seed=1", "model.output_activation=relu"],
+    ["optimizer=sgd", "seed=3", "optimizer.learning_rate=1e-2"],
+    ["model.dropout_rate=0.2", "optimizer.beta_1=0.5", "optimizer.weight_decay=0.01"],
+]
+
+
+@pytest.fixture
+def configs(small_config, in_tmp_path):
+    """Configurations of one group, numbered as trials."""
+    Path("any.weights.h5").write_bytes(b"weights")
+
+    def numbered(*shared: str, each: list[list[str]] = DIFFERENT):
+        return [
+            small_config(*BASE, *shared, *one, f"study.trial={number}")
+            for number, one in enumerate(each, start=1)
+        ]
+
+    return numbered
+
+
+def alone(config, study: str = "alone") -> TrialResult:
+    return run_trial(
+        dataclasses.replace(config, study=dataclasses.replace(config.study, name=study))
+    )
+
+
+def predictions(result: TrialResult) -> np.ndarray:
+    table = pd.read_parquet(read_artifact(result.run_id, "predictions/val.parquet"))
+    return table["prediction"].to_numpy()
+
+
+@pytest.mark.parametrize(
+    "shared",
+    [
+        ["model.dropout_position=after_pooling"],
+        ["model.dropout_position=before_pooling", "schedule=warmup_cosine", "model.loss=mse"],
+        ["augmentation=seed", "augmentation.cached_views=2"],
+    ],
+    ids=" ".join,
+)
+def test_each_comes_to_what_it_comes_to_alone(configs, shared) -> None:
+    trials = configs(*shared)
+    results = run_side_by_side(trials)
+    assert [result.state for result in results] == [State.COMPLETE] * len(trials)
+    for config, result in zip(trials, results, strict=True):
+        single = alone(config)
+        assert result.val_mae == pytest.approx(single.val_mae, abs=0.02)
+        assert result.metrics.keys() == single.metrics.keys()
+        assert artifacts(result.run_id) == artifacts(single.run_id)
+        assert predictions(result) == pytest.approx(predictions(single), abs=0.05)
+        for key in ("mae/train", "mae/val", "mae/gap", "loss/train", "loss/val", "loss/running",
+                    "learning_rate"):  # fmt: skip
+            ours, theirs = curve(result.run_id, key), curve(single.run_id, key)
+            assert [step for step, _ in ours] == [1, 2, 3, 4, 5, 6]
+            assert [v for _, v in ours] == pytest.approx([v for _, v in theirs], abs=0.02), key
+        stored, other = fetch(result.run_id), fetch(single.run_id)
+        assert stored.info.run_name == other.info.run_name
+        assert stored.info.status == "FINISHED"
+        changed = {"study.name"}
+        assert stored.data.params.keys() == other.data.params.keys()
+        for key, value in stored.data.params.items():
+            assert value == other.data.params[key] or key in changed, key
+    assert not list(Path("mlruns/checkpoints").rglob("*.npz"))
+
+
+def test_early_stopping_is_each_trials_own(configs) -> None:
+    trials = configs("fit.early_stopping_patience=1", "fit.epochs=12")
+    results = run_side_by_side(trials)
+    lengths = [len(result.history) for result in results]
+    assert lengths == [len(alone(config).history) for config in trials]
+    assert len(set(lengths)) > 1
+
+
+def test_diverged_trial_is_infeasible_and_leaves_the_others_alone(configs) -> None:
+    each = [["seed=0"], ["optimizer.learning_rate=1e30"], ["seed=1"]]
+    trials = configs("model.loss=mse", each=each)
+    first, bad, last = run_side_by_side(trials)
+    assert bad.state is State.FAILED
+    assert "1e+30" in bad.infeasible
+    assert fetch(bad.run_id).info.status == "FINISHED" or fetch(bad.run_id).data.tags["infeasible"]
+    for config, result in ((trials[0], first), (trials[2], last)):
+        assert result.val_mae == pytest.approx(alone(config).val_mae, abs=0.02)
+
+
+def interrupt_after(monkeypatch, epoch: int) -> None:
+    records, calls = side_by_side._records, []
+
+    def count(*args):
+        calls.append(1)
+        if len(calls) == epoch + 1:
+            raise KeyboardInterrupt
+        return records(*args)
+
+    monkeypatch.setattr(side_by_side, "_records", count)
+
+
+@pytest.mark.parametrize("then", ["side by side", "alone"])
+def test_interrupted_trials_go_on_from_their_last_epoch(configs, monkeypatch, then) -> None:
+    each = DIFFERENT[:2]
+    trials = configs(each=each)
+    undisturbed = [alone(config) for config in trials]
+    with monkeypatch.context() as patched:
+        interrupt_after(patched, 3)
+        with pytest.raises(KeyboardInterrupt):
+            run_side_by_side(trials)
+    if then == "alone":
+        results = [run_trial(config) for config in trials]
+    else:
+        results = run_side_by_side(trials)
+    for result, other in zip(results, undisturbed, strict=True):
+        assert result.val_mae == pytest.approx(other.val_mae, abs=0.02)
+        assert [step for step, _ in curve(result.run_id, "mae/val")] == [1, 2, 3, 4, 5, 6]
+        assert fetch(result.run_id).data.tags["state"] == "COMPLETE"
+
+
+def test_trial_interrupted_alone_goes_on_side_by_side(configs, run_until_epoch) -> None:
+    trials = configs(each=DIFFERENT[:2])
+    undisturbed = [alone(config) for config in trials]
+    run_until_epoch(2, *BASE, *DIFFERENT[0], "study.trial=1")
+    results = run_side_by_side(trials)
+    for result, other in zip(results, undisturbed, strict=True):
+        assert result.val_mae == pytest.approx(other.val_mae, abs=0.02)
+        assert [step for step, _ in curve(result.run_id, "mae/val")] == [1, 2, 3, 4, 5, 6]
+
+
+def test_failure_of_ours_at_the_end_of_one_spares_the_others(configs, monkeypatch) -> None:
+    trials = configs(each=DIFFERENT[:3])
+    log_outcome = side_by_side.record.log_outcome
+
+    def fail_for_one(run, config, *rest):
+        if config.study.trial == 2:
+            raise ZeroDivisionError("a defect")
+        return log_outcome(run, config, *rest)
+
+    monkeypatch.setattr(side_by_side.record, "log_outcome", fail_for_one)
+    first, bad, last = run_side_by_side(trials)
+    assert isinstance(bad, ZeroDivisionError)
+    assert (first.state, last.state) == (State.COMPLETE, State.COMPLETE)
+
+
+def test_only_the_best_model_is_kept(configs) -> None:
+    results = run_side_by_side(configs("tracking.keep_model=best", each=DIFFERENT[:4]))
+    best = min(results, key=lambda result: result.val_mae)
+    kept = [result for result in results if fetch(result.run_id).outputs.model_outputs]
+    assert kept == [best]
+
+
+def test_pruned_trials_say_so(configs) -> None:
+    each = [["optimizer.learning_rate=1e-1"], ["optimizer.learning_rate=1e-9"],
+            ["optimizer.learning_rate=1e-8"], ["optimizer.learning_rate=2e-1"]]  # fmt: skip
+    results = run_side_by_side(configs("pruner=asha", "pruner.warmup_epochs=2", each=each))
+    states = [result.state for result in results]
+    assert State.PRUNED in states
+    assert State.COMPLETE in states
+    for result in results:
+        if result.state is State.PRUNED:
+            assert len(result.history) == 2
+            assert "rank" in fetch(result.run_id).data.tags["pruned"]
+
+
+def test_without_room_they_run_one_after_the_other(configs, monkeypatch, capsys) -> None:
+    from src.training import activations
+
+    usage = activations.shutil.disk_usage(".")._replace(free=1000)
+    monkeypatch.setattr(activations.shutil, "disk_usage", lambda _: usage)
+    results = run_side_by_side(configs(each=DIFFERENT[:2]))
+    assert [result.state for result in results] == [State.COMPLETE] * 2
+    assert "The activation cache is off" in " ".join(capsys.readouterr().err.split())

@@ -1,0 +1,70 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.caches import main
+from src.data.shards import open_or_build
+
+ABOUT = {"rows": 7, "row_shape": [2, 2, 5], "frozen": "conv4", "image_size": 64,
+         "weights": "abcdef0123456789", "view": None}  # fmt: skip
+
+
+@pytest.fixture
+def cache_dir(tmp_path: Path) -> Path:
+    """Two caches of activations, the second one older, and one of pictures."""
+    for view in (None, 2):
+        open_or_build(tmp_path / "activations", {**ABOUT, "view": view},
+                      lambda rows: np.zeros((len(rows), 2, 2, 5)))  # fmt: skip
+    (tmp_path / "pictures").mkdir()
+    np.save(tmp_path / "pictures/0123456789abcdef.npy", np.zeros((3, 32, 32, 3), np.uint8))
+    (tmp_path / "pictures/0123456789abcdef.json").write_text("{}")
+    return tmp_path
+
+
+def call(cache_dir: Path, *arguments: str) -> None:
+    main([*arguments, "--cache-dir", str(cache_dir)])
+
+
+def test_all_are_listed_with_what_they_are(cache_dir, capsys) -> None:
+    call(cache_dir)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "decoded pictures, 32 px" in printed
+    assert "activations (2 × 2 × 5) after frozen conv4, 64 px, weights abcdef01" in printed
+    assert "augmented view 3" in printed
+
+
+def test_beginning_of_a_name_evicts_that_one(cache_dir, capsys) -> None:
+    call(cache_dir, "--evict", "0123")
+    assert "Evicted 1" in capsys.readouterr().out
+    assert not list(cache_dir.glob("pictures/*.npy")) + list(cache_dir.glob("pictures/*.json"))
+    assert len(list(cache_dir.glob("activations/*/about.json"))) == 2
+
+
+def test_all_evicts_everything(cache_dir, capsys) -> None:
+    call(cache_dir, "--evict", "all")
+    call(cache_dir)
+    assert "Nothing is cached" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("typed", "fits"), [("nothing", "no cache"), ("", "3 caches")])
+def test_name_that_fits_not_just_one_is_refused(cache_dir, typed, fits) -> None:
+    with pytest.raises(SystemExit, match=f"it fits {fits}.*Fix: one of"):
+        call(cache_dir, "--evict", typed)
+    assert len(list(cache_dir.glob("*/*.npy"))) == 1
+
+
+def test_damaged_caches_are_listed_and_can_go(cache_dir, capsys) -> None:
+    (cache_dir / "pictures/0123456789abcdef.npy").write_bytes(b"")
+    about = next(cache_dir.glob("activations/*/about.json"))
+    about.write_text("{")
+    os.utime(about, (1, 1))
+    call(cache_dir)
+    assert capsys.readouterr().out.count("│ damaged") == 2
+    call(cache_dir, "--evict", "all")
+
+
+def test_empty_folder_says_so(tmp_path, capsys) -> None:
+    call(tmp_path)
+    assert "Nothing is cached" in capsys.readouterr().out

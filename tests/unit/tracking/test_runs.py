@@ -1,0 +1,306 @@
+"""Trials side by side in one process: each run is what it would be had it run alone."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+from mlflow.tracking import MlflowClient
+
+from src.tracking import Run, Start, entries, trial_run, trial_runs
+from src.tracking.study import StudyStore
+from tests.unit.tracking.stored_rows import everything
+
+EXPERIMENT = "faces"
+NAMES = ("complete", "pruned", "infeasible")
+FACES = pd.DataFrame({"file_name": ["a.png", "b.png"], "age": [3.0, 4.0]})
+
+
+def starts(*names: str, **resumed: str) -> list[Start]:
+    return [
+        Start(name, {"study": "s", "configuration_hash": name}, resumed.get(name)) for name in names
+    ]
+
+
+def epoch(number: int, error: float) -> dict[str, float]:
+    return {"epoch": number, "mae/val": error / number, "mae/train": 1.0, "never": float("nan")}
+
+
+def log_all(run: Run, name: str) -> None:
+    """What a trial logs from its start to its end."""
+    run.log_text("{}", "config.json")
+    run.log_faces(FACES, source="/data", name="sample", digest="d")
+    run.log_params({"optimizer.learning_rate": 1e-3, "name": name})
+    for number in (1, 2):
+        run.log_epochs([epoch(number, 9)])
+    if name == "pruned":
+        run.set_pruned("behind")
+    if name == "infeasible":
+        run.set_infeasible("diverged")
+        return
+    run.log_table(FACES, "predictions/val.parquet")
+    figure = Figure()
+    figure.subplots().plot([1, 2])
+    run.log_figure(figure, "figures/curve.png")
+    run.log_final({"best/val_mae": 4.5})
+    run.describe("**fine**")
+
+
+def files(folder: Path) -> set[tuple[str, bytes]]:
+    """Of all runs, without the runs' ids."""
+    root = folder / "mlruns/artifacts"
+    return {
+        ("/".join(file.relative_to(root).parts[2:]), file.read_bytes())
+        for file in root.rglob("*")
+        if file.is_file()
+    }
+
+
+def fetch(run: Run) -> mlflow.entities.Run:
+    return MlflowClient().get_run(run.id)
+
+
+def state(run: Run) -> tuple[str, str]:
+    stored = fetch(run)
+    return stored.info.status, stored.data.tags["state"]
+
+
+@contextmanager
+def busy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    def refuse(*_: object) -> None:
+        raise MlflowException("locked", TEMPORARILY_UNAVAILABLE)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(entries, "write", refuse)
+        yield
+
+
+@pytest.fixture
+def transactions(monkeypatch) -> list[tuple[int, int]]:
+    """For each that there was, of how many runs and of how many metrics."""
+    seen: list[tuple[int, int]] = []
+    write = entries.write
+
+    def watched(its: dict[str, entries.Entries]) -> None:
+        seen.append((len(its), sum(len(waiting.metrics) for waiting in its.values())))
+        write(its)
+
+    monkeypatch.setattr(entries, "write", watched)
+    return seen
+
+
+@pytest.mark.parametrize("how", ["side by side", "together", "on a server"])
+def test_runs_are_the_same_however_many_are_open(
+    in_new_store, one_by_one, monkeypatch, how: str
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 1.8e9)
+    alone = in_new_store("one after another")
+    for start in starts(*NAMES):
+        with trial_run(EXPERIMENT, start.name, start.tags, None, system_metrics=False) as run:
+            log_all(run, start.name)
+    if how == "on a server":
+        one_by_one()
+    many = in_new_store(how)
+    with (
+        trial_runs(EXPERIMENT, starts(*NAMES), system_metrics=False) as runs,
+        runs.together() if how == "together" else nullcontext(),
+    ):
+        for run, name in zip(runs.all, NAMES, strict=True):
+            log_all(run, name)
+    assert everything(many) == everything(alone)
+    assert files(many) == files(alone)
+    assert {row[5] for row in everything(many)["runs"]} == {"FINISHED", "FAILED"}
+
+
+def test_no_run_is_mlflows_active_one(store) -> None:
+    with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as runs:
+        assert mlflow.active_run() is None
+        assert [state(run) for run in runs.all] == [("RUNNING", "RUNNING")] * 2
+
+
+def test_prepared_runs_are_filled_in_the_order_of_their_starts(store) -> None:
+    study = StudyStore(EXPERIMENT, "s")
+    study.open_parent({})
+    names = ["a", "b", "c", "d", "e"]
+    ids = dict(zip(names, study.create_trials([(f"trial {name}", {"configuration_hash": name})
+                                               for name in names]), strict=True))  # fmt: skip
+    client = MlflowClient()
+    client.log_param(ids["a"], "begun", "yes")
+    for step, error in ((1, 9.0), (2, 8.0)):
+        client.log_metric(ids["a"], "mae/val", error, step=step)
+    for tag in ("infeasible", "pruned", "failure"):
+        client.set_tag(ids["a"], tag, "because")
+    client.set_terminated(ids["b"], "FINISHED")
+    client.delete_run(ids["c"])
+    client.set_tag(ids["d"], "configuration_hash", "another")
+    with trial_runs(EXPERIMENT, starts(*names, **ids), system_metrics=False) as runs:
+        kept = [run.id == ids[name] for run, name in zip(runs.all, names, strict=True)]
+        assert kept == [True, False, False, False, True]
+        assert [run.is_new for run in runs.all] == [False, True, True, True, True]
+        runs.log_epochs(runs.all, [epoch(2, 16)] * 5)  # the first has it
+    first = fetch(runs.all[0])
+    assert not {"infeasible", "pruned", "failure"} & first.data.tags.keys()
+    assert first.data.tags["mlflow.parentRunId"] == study.parent_id
+    assert first.info.run_name == "trial a"
+    assert [point.value for point in client.get_metric_history(runs.all[0].id, "mae/val")] == [9, 8]
+    assert [fetch(run).info.run_name for run in runs.all[1:]] == ["b", "c", "d", "trial e"]
+
+
+@pytest.mark.parametrize("wrong", ["no such run", "x' OR '1' = '1", "0" * 32])
+def test_run_that_is_not_there_is_replaced(store, wrong: str) -> None:
+    with trial_runs(EXPERIMENT, [Start("a", {}, wrong)], system_metrics=False) as runs:
+        assert runs.all[0].id != wrong
+        assert runs.all[0].is_new
+
+
+def test_what_happens_together_is_one_transaction(store, transactions) -> None:
+    with trial_runs(EXPERIMENT, starts("a", "b", "c"), system_metrics=False) as runs:
+        transactions.clear()
+        for number in (1, 2):
+            runs.log_epochs(runs.open, [epoch(number, 9)] * 3)
+        with runs.together():
+            for run in runs.all:
+                run.log_params({"a": 1})
+                run.log_final({"b": 1})
+                run.describe("c")
+            with runs.together():
+                runs.all[0].set_pruned("d")
+        assert transactions == [(3, 6), (3, 6), (3, 3)]
+    assert transactions[3:] == [(3, 0)]
+
+
+def test_trials_end_one_by_one_each_in_its_own_way(store) -> None:
+    with trial_runs(EXPERIMENT, starts("a", "b", "c", "d"), system_metrics=False) as runs:
+        a, b, c, d = runs.all
+        a.set_infeasible("diverged")
+        runs.close([a])
+        try:
+            raise ZeroDivisionError
+        except ZeroDivisionError:
+            runs.fail([b])
+        assert runs.open == [c, d]
+        d.set_pruned("behind")
+    states = [state(run) for run in (a, b, c, d)]
+    assert states == [("FAILED", "FAILED"), ("FAILED", "FAILED"), ("FINISHED", "COMPLETE"),
+                      ("FINISHED", "PRUNED")]  # fmt: skip
+    kept = [[file.path for file in MlflowClient().list_artifacts(run.id)] for run in (a, b, c, d)]
+    assert kept == [[], ["traceback.txt"], [], []]
+
+
+@pytest.mark.parametrize(
+    ("fault", "ending"),
+    [(KeyboardInterrupt, ("KILLED", "WAITING")), (SystemExit, ("KILLED", "WAITING")),
+     (ZeroDivisionError, ("FAILED", "FAILED"))],
+)  # fmt: skip
+def test_fault_ends_those_that_are_open_and_loses_none_of_their_numbers(
+    store, fault: type[BaseException], ending: tuple[str, str]
+) -> None:
+    runs: list[Run] = []
+
+    def run_into_it() -> None:
+        with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as opened:
+            runs.extend(opened.all)
+            opened.close([runs[0]])
+            with opened.together():
+                runs[1].log_epochs([epoch(1, 9)])
+                raise fault
+
+    with pytest.raises(fault):
+        run_into_it()
+    assert [state(run) for run in runs] == [("FINISHED", "COMPLETE"), ending]
+    assert fetch(runs[1]).data.metrics["mae/val"] == 9
+    traces = [file.path for file in MlflowClient().list_artifacts(runs[1].id)]
+    assert traces == (["traceback.txt"] if ending[0] == "FAILED" else [])
+
+
+def test_epochs_wait_for_a_busy_store_and_come_later(store, monkeypatch, capsys) -> None:
+    with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as runs:
+        with busy(monkeypatch):
+            runs.log_epochs(runs.all, [epoch(1, 9), epoch(1, 8)])
+            runs.all[0].log_epochs([epoch(2, 9)])
+        assert "The tracking store is busy; 4 numbers wait." in capsys.readouterr().err
+        runs.log_epochs([runs.all[1]], [epoch(2, 8)])
+    for run, error in zip(runs.all, (9, 8), strict=True):
+        history = MlflowClient().get_metric_history(run.id, "mae/val")
+        assert sorted((point.step, point.value) for point in history) == [
+            (1, error), (2, error / 2)
+        ]  # fmt: skip
+
+
+def test_all_but_epochs_is_tried_until_the_store_takes_it(store, monkeypatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    write, calls = entries.write, []
+
+    def busy_twice(its: dict) -> None:
+        calls.append(1)
+        if len(calls) < 3:
+            raise MlflowException("locked", TEMPORARILY_UNAVAILABLE)
+        write(its)
+
+    with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as runs:
+        monkeypatch.setattr(entries, "write", busy_twice)
+        with runs.together():
+            for run in runs.all:
+                run.log_epochs([epoch(1, 9)])
+                run.log_params({"a": 1})
+        assert len(calls) == 3
+        assert all(fetch(run).data.params == {"a": "1"} for run in runs.all)
+
+
+def test_store_that_fails_too_is_told_and_the_first_fault_raised(
+    store, monkeypatch, capsys
+) -> None:
+    runs: list[Run] = []
+
+    def fail(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    def run_into_it() -> None:
+        with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as opened:
+            runs.extend(opened.all)
+            monkeypatch.setattr("src.tracking.artifacts.put", fail)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_into_it()
+    assert "No space left" in capsys.readouterr().err
+    assert [state(run) for run in runs] == [("FAILED", "FAILED")] * 2
+
+
+def test_machine_is_watched_for_the_first_run(store, monkeypatch) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=True) as runs:
+        for _ in range(200):
+            if "system/cpu_utilization_percentage" in fetch(runs.all[0]).data.metrics:
+                break
+    seen = ["system/cpu_utilization_percentage" in fetch(run).data.metrics for run in runs.all]
+    assert seen == [True, False]
+
+
+def test_machine_that_cannot_be_watched_ends_no_trial(store, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("src.tracking.runs.SystemMetricsMonitor", lambda *_, **__: 1 / 0)
+    with trial_run(EXPERIMENT, "a", {}, None, system_metrics=True) as run:
+        pass
+    assert state(run) == ("FINISHED", "COMPLETE")
+    assert "not recorded: division by zero" in capsys.readouterr().err
+
+
+def test_description_of_the_faces_is_mlflows_own(store) -> None:
+    from mlflow.data.pandas_dataset import from_pandas
+
+    faces = pd.DataFrame({"file_name": ["a.png"] * 3000, "age": 3.0, "split": "val"})
+    with trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run:
+        run.log_faces(faces, source="/data", name="many", digest="m")
+    (seen,) = fetch(run).inputs.dataset_inputs
+    theirs = from_pandas(faces, source="/data", name="many", digest="m").to_dict()
+    assert json.loads(seen.dataset.profile) == json.loads(theirs["profile"])
+    assert {key: getattr(seen.dataset, key) for key in ("name", "digest", "source", "schema")} == {
+        key: theirs[key] for key in ("name", "digest", "source", "schema")
+    }
+    assert seen.dataset.source_type == theirs["source_type"]
