@@ -13,6 +13,8 @@ JOBS ?= 2
 # Name of a study; a sweep file has its own.
 STUDY ?=
 TRIAL ?=
+# Some of: trial_cost frozen_backbone input_pipeline logging_cost choices growth; empty: all.
+BENCH ?=
 
 study = $(if $(STUDY),"study.name=$(STUDY)")
 launcher = hydra/launcher=$(LAUNCHER) $(if $(filter-out basic,$(LAUNCHER)),hydra.launcher.n_jobs=$(JOBS))
@@ -64,7 +66,8 @@ champion: setup  ## Test a study's best trial on the test part, once, and regist
 caches: setup  ## List what trials share on disk, and free it (EVICT=<name>, EVICT=all)
 	python -m src.caches $(if $(EVICT),--evict $(EVICT))
 
-bench: setup  ## Hold pruners against a full grid, on its recorded curves; time reports
+bench: setup  ## Time everything against what one would do otherwise: experiments/benchmarks/
+	python -m tests.benchmarks $(BENCH)
 	python -m tests.benchmarks.asha_against_grid
 	python -m tests.benchmarks.report_time
 

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ class Dataset:
         faces = self.faces[self.faces["split"] == name].reset_index(drop=True)
         return Part(faces, faces["age"].to_numpy(np.float32), self.pixels)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """First 12 hexadecimal digits of the SHA-256 of all contents, ages and parts.
 

@@ -27,6 +27,9 @@ _VARYING = (
     "epsilon",
 )  # that Keras's arithmetic takes as arrays
 _NUM_ROWS = 512  # predicted at a time
+_PRODUCTS = {  # by the inputs' axes: the same for all heads, for a row, for a head
+    2: "bi,rcio->rcbo", 3: "rbi,rcio->rcbo", 4: "rcbi,rcio->rcbo",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,6 @@ class StackedHeads:
             epochs: Length of the whole schedule.
         """
         self._model = lanes[0].model
-        self._names = [name for name in lanes[0].state if not name.startswith("optimizer/")]
         self._rows, self._columns, self._order = _table(lanes)
         placed = [lanes[place] for place in self._order]
         first_of_row = placed[:: self._columns]
@@ -86,7 +88,8 @@ class StackedHeads:
         self._drops = bool(self._rates.any())
         seeds = {lane.seed: lane.state["dropout/seed"] for lane in lanes}
         self._seeds = tf.Variable(np.stack([seeds[seed] for seed in self.streams]))
-        self._layers = [name.removesuffix("/kernel") for name in self._names if "/kernel" in name]
+        kernels = [name for name in lanes[0].state if name.endswith("/kernel")]
+        self._layers = [name.removesuffix("/kernel") for name in kernels]
         self._weights = [
             keras.Variable(self._stacked([lane.state[f"{layer}/{part}"] for lane in placed]))
             for layer in self._layers
@@ -103,13 +106,16 @@ class StackedHeads:
         shape = (len(self.streams), None, *[None] * self._num_input_axes(lanes))
         self._step: Callable[[Any, Any], Any] = tf.function(
             self._train_batch,
+            autograph=False,
             input_signature=[
                 tf.TensorSpec((*shape[:-1], self._width), tf.float16),
                 tf.TensorSpec((len(self.streams), None, 1), tf.float32),
             ],
         )
         self._forward: Callable[[Any], Any] = tf.function(
-            self._predict, input_signature=[tf.TensorSpec((None, self._width), tf.float32)]
+            self._apply_layers,
+            autograph=False,
+            input_signature=[tf.TensorSpec((None, self._width), tf.float32)],
         )
 
     def __len__(self) -> int:
@@ -204,19 +210,15 @@ class StackedHeads:
         return tf.reduce_mean(inputs, axis=(2, 3)) if is_map else inputs
 
     def _apply_layers(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Ages in years, `(rows, columns, b, 1)`."""
+        """Ages in years, `(rows, columns, b, 1)`, of the same faces or of a row's, or a head's."""
         value = inputs
         for number in range(len(self._layers)):
             kernel, bias = (each.value for each in self._weights[2 * number : 2 * number + 2])
-            axes = "rbi,rcio->rcbo" if number == 0 else "rcbi,rcio->rcbo"
-            value = tf.einsum(axes, value, kernel) + bias
+            value = tf.einsum(_PRODUCTS[len(value.shape)], value, kernel) + bias
             is_last = number == len(self._layers) - 1
             if not is_last or str(self._model.output_activation) == "relu":
                 value = tf.nn.relu(value)
         return value
-
-    def _predict(self, vectors: tf.Tensor) -> tf.Tensor:
-        return self._apply_layers(tf.tile(vectors[None], (self._rows, 1, 1)))
 
     def _stacked(self, values: Sequence[np.ndarray]) -> np.ndarray:
         """`(rows, columns, in, out)`; a bias, or its moments, gets an axis of one."""

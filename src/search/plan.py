@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.table import Table
 
-from src.config import Config, flatten, program
+from src.config import Config, flatten, program, side_by_side
 from src.config.schema import KeepModel, PrunerName
 from src.console import show, spell_seconds, stderr
 from src.errors import UsageError
@@ -106,12 +106,13 @@ def plan_study(order: Order, workers: TimingWorkers) -> None:
     remember(order, total, workers.num_jobs)
     if missing:
         show(table(missing, timings, workers.num_jobs))
-    may_end_early = any(
+    may_take_less = any(
         trial.config.pruner.name is not PrunerName.none
         or trial.config.fit.early_stopping_patience is not None
+        or (workers.side_by_side > 1 and side_by_side(trial.config) is not None)
         for trial in missing
     )
-    print(sentence(total, num_known, may_end_early))
+    print(sentence(total, num_known, may_take_less))
 
 
 def _simulated(order: Order) -> tuple[list[PlannedTrial], int]:

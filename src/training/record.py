@@ -62,6 +62,7 @@ def log_outcome(
     program: Program,
     inputs: Inputs,
     history: History,
+    may_be_best: bool = True,
 ) -> dict[str, float]:
     """Everything that is known at the end.
 
@@ -72,6 +73,7 @@ def log_outcome(
         program: With its best epoch's weights.
         inputs: What it was trained and measured on.
         history: All epochs.
+        may_be_best: Whether it can still be the best of its study, whose model is kept.
 
     Returns:
         The trial's final scalars.
@@ -95,7 +97,7 @@ def log_outcome(
         figures.predicted_against_true(parts["val"], f"{title}, epoch {history.best_epoch}"),
         "figures/predicted_against_true.png",
     )
-    if _keeps_model(run, config, dataset, metrics["best/val_mae"]):
+    if _keeps_model(run, config, dataset, metrics["best/val_mae"], may_be_best):
         run.log_model(inference_model(program.regressor), config.data.image_size)
     metrics["memory/peak_gib"] = provenance.peak_memory_gib()
     run.log_final(metrics)
@@ -121,9 +123,13 @@ def _by_age_band(measured: Measured) -> pd.DataFrame:
     return pd.DataFrame(metrics_by_age_band(measured.part.ages, measured.predictions))
 
 
-def _keeps_model(run: Run, config: Config, dataset: Dataset, val_mae: float) -> bool:
+def _keeps_model(
+    run: Run, config: Config, dataset: Dataset, val_mae: float, may_be_best: bool
+) -> bool:
     if run.pruned:
         return False
     if config.tracking.keep_model is KeepModel.best:
-        return val_mae < best_val_mae(run.experiment_id, config.study.name, dataset.digest)
+        return may_be_best and val_mae < best_val_mae(
+            run.experiment_id, config.study.name, dataset.digest
+        )
     return config.tracking.keep_model is KeepModel.all

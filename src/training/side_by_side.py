@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from src.config import Config, run_name
-from src.config.schema import AdamConfig
+from src.config.schema import AdamConfig, DropoutPosition
 from src.console import spell_seconds, stderr
 from src.data import Dataset, Part, TrainingBatches, prepare
 from src.model.stacked import Lane, StackedHeads, State, initial_state, named_variables, weights_of
@@ -90,6 +90,9 @@ def run_side_by_side(configs: Sequence[Config]) -> list[TrialResult | BaseExcept
     with signals_interrupt():
         dataset = prepare(first.data)
         program, inputs = start_model(first, dataset)
+        if keras.backend.backend() != "tensorflow":
+            stderr.print("One by one: heads train side by side on KERAS_BACKEND=tensorflow only.")
+            return [run_trial(config) for config in configs]
         if not isinstance(inputs.batches, ActivationBatches):
             return [run_trial(config) for config in configs]
         with contextlib.ExitStack() as stack:
@@ -151,8 +154,11 @@ def _stack_key(trial: _Trial) -> tuple[Any, ...]:
     if isinstance(optimizer, AdamConfig):
         optimizer = replace(optimizer, beta_1=0.0, beta_2=0.0, epsilon=1.0)
     decays = getattr(optimizer, "weight_decay", None) is not None
+    # Without dropout a feature map is pooled at once; of a vector it would save next to nothing.
+    is_map = config.model.dropout_position is DropoutPosition.before_pooling
+    drops = is_map and config.model.dropout_rate > 0
     return (
-        str(replace(config.model, dropout_rate=float(config.model.dropout_rate > 0))),
+        str(replace(config.model, dropout_rate=float(drops))),
         str(replace(optimizer, weight_decay=float(decays))),  # type: ignore[call-arg]
         decays,
         config.data.batch_size,
@@ -356,7 +362,7 @@ def _finish(
             for trial in portion:
                 share = (time.perf_counter() - started) / num_trials
                 try:
-                    _finish_one(trial, program, inputs, dataset, share)
+                    _finish_one(trial, program, inputs, dataset, share, trial is ranked[0])
                 except Exception as error:
                     trial.result = error
                     runs.fail([trial.run])
@@ -368,17 +374,16 @@ def _finish(
 
 
 def _finish_one(
-    trial: _Trial, program: Program, inputs: Inputs, dataset: Dataset, share: float
-) -> None:
+    trial: _Trial, program: Program, inputs: Inputs, dataset: Dataset, share: float,
+    is_best: bool,
+) -> None:  # fmt: skip
     run, config = trial.run, trial.config
     if trial.result is None:
-        for (_, variable), value in zip(
-            named_variables(program.learner),
-            (trial.best[name] for name, _ in named_variables(program.learner)),
-            strict=True,
-        ):
-            variable.assign(value.reshape(variable.shape))
-        metrics = record.log_outcome(run, config, dataset, program, inputs, trial.history)
+        for name, variable in named_variables(program.learner):
+            variable.assign(trial.best[name].reshape(variable.shape))
+        metrics = record.log_outcome(
+            run, config, dataset, program, inputs, trial.history, may_be_best=is_best
+        )
         trial.result = TrialResult.of_measured(run, trial.history, metrics)
         if can_be_promoted(config.fit, trial.result):
             weights, _ = _arrays(program, trial.best, config)

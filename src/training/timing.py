@@ -11,9 +11,11 @@ import psutil
 
 from src.config import Config
 from src.data import prepare
+from src.training.activations import Inputs
 from src.training.checkpoint import Checkpoint
 from src.training.history import History
 from src.training.measurement import measure
+from src.training.program import Program
 from src.training.trial import start_model
 
 _NUM_STEPS = 6  # after the first, which traces the model
@@ -28,8 +30,8 @@ class Timing:
     Attributes:
         start_seconds: From the start of its process to the end of its first step, and of the
             first faces that it measures: both are traced.
-        warm_start_seconds: To begin anew, before the first step, in a process that has just run a
-            trial of the same program.
+        warm_start_seconds: The same from the start of a trial in a process that has run another one
+            of its program.
         epoch_seconds: Training, measuring and saving.
         end_seconds: From its last epoch to the end of its process.
         state_bytes: Of its saved state on disk.
@@ -52,19 +54,13 @@ def time_trial(config: Config) -> Timing:
         FileNotFoundError: If data or weights are missing.
     """
     fit = config.fit
-    started = time.perf_counter()
-    program, inputs = start_model(config, prepare(config.data))
-    first_seconds = time.perf_counter() - started
-    some = inputs.val.subset(fit.eval_batch_size, seed=0)
-    program.fitted.train_on_batch(*inputs.batches.batch(0, 0))
-    measure(program.fitted, some, fit.eval_batch_size)
+    first_seconds, program, inputs = _start(config)
     start_seconds = time.time() - psutil.Process().create_time()
-
     started = time.perf_counter()
-    program, inputs = start_model(config, prepare(config.data))
+    again_seconds, program, inputs = _start(config)
     warm_start_seconds = time.perf_counter() - started
     if program.fitted is not program.regressor:  # it has filled a cache, which trials will find
-        start_seconds -= max(0, first_seconds - warm_start_seconds)
+        start_seconds -= max(0, first_seconds - again_seconds)
 
     batches = inputs.batches
     steps = []
@@ -74,6 +70,7 @@ def time_trial(config: Config) -> Timing:
         program.fitted.train_on_batch(*batch)
         steps.append(time.perf_counter() - started)
 
+    some = inputs.val.subset(fit.eval_batch_size, seed=0)
     started = time.perf_counter()
     for _ in range(_NUM_BATCHES):
         measure(program.fitted, some, fit.eval_batch_size)
@@ -96,3 +93,14 @@ def time_trial(config: Config) -> Timing:
         state_bytes=sum(sizes.values()),
         model_bytes=sizes["best-1"],
     )
+
+
+def _start(config: Config) -> tuple[float, Program, Inputs]:
+    """Take a first step and measure the first faces; and how long it took to get ready for that."""
+    started = time.perf_counter()
+    program, inputs = start_model(config, prepare(config.data))
+    seconds = time.perf_counter() - started
+    program.fitted.train_on_batch(*inputs.batches.batch(0, 0))
+    size = config.fit.eval_batch_size
+    measure(program.fitted, inputs.val.subset(size, seed=0), size)
+    return seconds, program, inputs

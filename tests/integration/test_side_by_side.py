@@ -150,10 +150,10 @@ def test_failure_of_ours_at_the_end_of_one_spares_the_others(configs, monkeypatc
     trials = configs(each=DIFFERENT[:3])
     log_outcome = side_by_side.record.log_outcome
 
-    def fail_for_one(run, config, *rest):
+    def fail_for_one(run, config, *rest, **options):
         if config.study.trial == 2:
             raise ZeroDivisionError("a defect")
-        return log_outcome(run, config, *rest)
+        return log_outcome(run, config, *rest, **options)
 
     monkeypatch.setattr(side_by_side.record, "log_outcome", fail_for_one)
     first, bad, last = run_side_by_side(trials)

@@ -78,9 +78,9 @@ def test_killed_process_costs_its_trials_a_try_and_no_epoch(start) -> None:  # n
 
 
 def test_interrupted_sweep_goes_on_to_the_errors_of_an_undisturbed_one(start) -> None:  # noqa: F811
-    long = [*FROZEN, *GRID, "fit.epochs=300"]
+    long = [*FROZEN, *GRID, "fit.epochs=100"]
     process = start(*long)
-    wait_for(lambda: logs("epoch   5/300")())
+    wait_for(lambda: logs("epoch   5/100")())
     process.terminate()
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 130, out

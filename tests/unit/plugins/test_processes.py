@@ -32,7 +32,7 @@ defaults:
 what: nothing
 hydra:
   sweep: {dir: jobs, subdir: "${hydra.job.num}"}
-  job: {chdir: true}
+  job: {chdir: false}
 """
 
 
@@ -40,7 +40,8 @@ def task(config: DictConfig) -> dict[str, Any]:
     """Do what the job says, and tell about the process."""
     state = {
         "pid": os.getpid(),
-        "folder": Path.cwd().name,
+        "folder": Path(HydraConfig.get().runtime.output_dir).name,
+        "cwd": Path.cwd(),
         "number": HydraConfig.get().job.num,
         "what": os.environ.get("WHAT"),
         "num_handlers": len(logging.getLogger().handlers) + len(logging._handlerList),
@@ -48,9 +49,9 @@ def task(config: DictConfig) -> dict[str, Any]:
         "cores": sorted(os.sched_getaffinity(0)),
         "gpu": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }
-    print(f"printed by {config.what}")
     os.write(2, f"written by {config.what}\n".encode())
     logging.getLogger("job").info("logged by %s", config.what)
+    print(f"printed by {config.what}")
     match str(config.what):
         case "fail":
             raise ValueError("no luck")
@@ -155,6 +156,7 @@ def test_nothing_of_a_job_is_left_for_the_next(processes) -> None:
     assert [each["number"] for each in found] == [1, 2, 3]
     assert [each["folder"] for each in found] == ["1", "2", "3"]
     assert [each["what"] for each in found] == ["first", "wander", "third"]
+    assert {each["cwd"] for each in found} == {Path.cwd()}
     assert len({each["num_handlers"] for each in found}) == 1
     assert found[0]["launchers"] == found[2]["launchers"]
 
@@ -225,9 +227,7 @@ def test_stop_reaches_the_job_and_ends_every_process(processes) -> None:
     assert not workers()
 
 
-def test_batch_has_a_process_for_each_job_and_leaves_none(
-    in_tmp_path, capsys, monkeypatch
-) -> None:
+def test_batch_has_a_process_for_each_job_and_leaves_none(in_tmp_path, capsys, monkeypatch) -> None:
     # Hydra closes all log handlers, and absl's closes pytest's standard error with itself.
     monkeypatch.setattr("absl.logging.PythonHandler.close", lambda self: None)
     with made_launcher(2) as launcher:

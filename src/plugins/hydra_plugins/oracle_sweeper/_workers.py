@@ -109,6 +109,7 @@ class ProcessWorkers:
             num_free = self.num_jobs - self._processes.num_running
             num_parts = max(1, min(num_free // number_left, len(jobs) // _LEAST_SIDE_BY_SIDE))
             size = min(self.side_by_side, math.ceil(len(jobs) / num_parts))
+            jobs.sort(key=lambda job: job.config.data.batch_size)  # which trains step by step
             while jobs and self._processes.has_room():
                 part, jobs = jobs[:size], jobs[size:]
                 self._start_together(part)

@@ -294,8 +294,9 @@ def _work(
     os.environ.update(environment)
     threading.Thread(target=_follow_parent, daemon=True).start()
     home = Path.cwd()
-    while (folder := _next_job(jobs)) is not None:
+    while (relative := _next_job(jobs)) is not None:
         os.chdir(home)
+        folder = home / relative  # a job may go elsewhere
         _print_to(folder / "output.log")
         try:
             result = _run(folder)
