@@ -3,7 +3,7 @@
 from src.model.backbone import fetch_weights
 from src.model.optimizer import LiveCosineDecay, build_optimizer, learning_rate
 from src.model.regressor import build_regressor, divide, inference_model
-from src.model.runtime import seed_everything, set_up
+from src.model.runtime import seed_layers, set_up
 
 __all__ = [
     "LiveCosineDecay",
@@ -13,6 +13,6 @@ __all__ = [
     "fetch_weights",
     "inference_model",
     "learning_rate",
-    "seed_everything",
+    "seed_layers",
     "set_up",
 ]

@@ -14,7 +14,7 @@ from src.config.schema import DropoutPosition, ModelConfig, OptimizerConfig, Sch
 from src.model.dropout import Dropout, drop_where, uniform_draws
 from src.model.head import build_learning_head
 from src.model.optimizer import learning_rate
-from src.model.runtime import seed_everything
+from src.model.runtime import seed_layers
 
 State = dict[str, np.ndarray]
 """A head's variables by name, such as `hidden_1/kernel`, `dropout/seed`, and its optimizer's by
@@ -255,7 +255,7 @@ def initial_state(
         activation_shape: See `build_learning_head`.
         seed: The trial's.
     """
-    seed_everything(seed)
+    seed_layers(seed)
     return weights_of(build_learning_head(model, mean_age, activation_shape))
 
 

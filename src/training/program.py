@@ -12,7 +12,7 @@ from src.model import (
     build_regressor,
     divide,
     learning_rate,
-    seed_everything,
+    seed_layers,
     set_up,
 )
 
@@ -85,7 +85,7 @@ def start_program(
     key = (program(config), is_cached)
     for kept in _kept:
         if kept.key == key:
-            seed_everything(config.seed)
+            seed_layers(config.seed)
             _start_afresh(kept, config, mean_age, steps_per_epoch)
             return kept.program
     forget_kept_model()

@@ -27,7 +27,7 @@ SEARCHES = {
 }  # fmt: skip
 NUM_KILLS = int(os.environ.get("NUM_KILLS", "1"))
 # More trials for more kills, so that none of them finds the sweep at its end.
-REPLICATES = f"hydra.sweeper.replicates={1 + NUM_KILLS // 10}"
+REPLICATES = f"hydra.sweeper.replicates={2 + NUM_KILLS}"
 
 
 def start(folder: Path, environment: dict[str, str], *arguments: str) -> subprocess.Popen:
@@ -85,7 +85,7 @@ def test_killed_sweep_ends_as_the_undisturbed_one(
     for _ in range(NUM_KILLS):
         process = start(tmp_path / "killed", environment, *arguments)
         children = psutil.Process(process.pid)
-        time.sleep(moments.uniform(5, 35))
+        time.sleep(moments.uniform(5, 20))
         if process.poll() is not None:  # at its end before the kill
             break
         orphans = children.children(recursive=True)
