@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -22,9 +21,10 @@ from src.training.program import Program
 class Checkpoint:
     """Last finished epoch and best epoch of one trial, in a folder of its own.
 
-    Each file appears under its name only when it is whole and on disk. The best epoch's file is
-    written first and carries its number, so that at every instant the last epoch's file finds
-    the best one that belongs to it.
+    `weights-<epoch>.npy` has an epoch's weights, `last.npy` the history and all else that the
+    last epoch left. Each file appears under its name only when it is whole and on disk, the
+    weights first, so that at every instant `last.npy` finds both weights that belong to it. A
+    file is one array after another: a zip archive such as NumPy's would sum up every byte.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,32 +36,35 @@ class Checkpoint:
         Raises:
             RuntimeError: If it cannot be written, as on a full disk; the older state stays.
         """
-        is_best = history.best_epoch == len(history)
-        self.write(_values(program.variables), _values(program.weights) if is_best else [], history)
+        self.write(_values(program.weights), _values(program.other_variables), history)
 
     def write(
         self,
-        variables: Sequence[np.ndarray],
-        best_weights: Sequence[np.ndarray],
+        weights: Sequence[np.ndarray],
+        others: Sequence[np.ndarray],
         history: History,
+        best_weights: Sequence[np.ndarray] = (),
     ) -> None:
         """Write the state after a finished epoch from arrays.
 
         Args:
-            variables: As `Program.variables`, after the latest epoch.
-            best_weights: As `Program.weights`, after the best epoch; empty if its file is there.
+            weights: As `Program.weights`, after the last epoch.
+            others: As `Program.other_variables`, after the last epoch.
             history: All epochs.
+            best_weights: As `Program.weights`, after the best epoch; empty where that is the last
+                one, or its file is there.
 
         Raises:
             RuntimeError: As `save`.
         """
         try:
-            best = f"best-{history.best_epoch}"
+            kept = {f"weights-{history.best_epoch}.npy", f"weights-{len(history)}.npy"}
             if best_weights:
-                self._write(best, best_weights, {})
-            self._write("last", variables, asdict(history))
-            for file in self._folder.glob("best-*.npz"):
-                if file.stem != best:
+                self._write(f"weights-{history.best_epoch}", best_weights, {})
+            self._write(f"weights-{len(history)}", weights, {})
+            self._write("last", others, asdict(history))
+            for file in self._folder.glob("weights-*.npy"):
+                if file.name not in kept:
                     file.unlink()
         except OSError as error:
             raise EnvironmentFaultError(
@@ -73,47 +76,53 @@ class Checkpoint:
     def history(self) -> History | None:
         """What had been done before; None where there is nothing, or nothing readable."""
         try:
-            with (self._folder / "last.npz").open("rb") as file, np.load(file) as arrays:
-                state = json.loads(str(arrays["state"]))
+            with (self._folder / "last.npy").open("rb") as file:
+                state = json.loads(str(np.load(file)))
             return History(state["run_id"], tuple(state["epochs"]))
         except FileNotFoundError:
             return None
-        except (ValueError, OSError, EOFError, KeyError, TypeError, BadZipFile) as error:
+        except (ValueError, OSError, EOFError, KeyError, TypeError) as error:
             stderr.print(f"The saved state cannot be read ({error}); the trial starts anew.")
             return None
 
-    def restore(self, program: Program) -> None:
+    def restore(self, program: Program, history: History) -> None:
         """Put the last finished epoch's state into a compiled model with a built optimizer.
 
         Raises:
             RuntimeError: If the state is damaged or of another model.
         """
-        self._restore("last", program.variables)
+        self._restore(f"weights-{len(history)}", program.weights)
+        self._restore("last", program.other_variables)
 
     def restore_best(self, program: Program, history: History) -> None:
         """Put the best epoch's weights into the model."""
-        self._restore(f"best-{history.best_epoch}", program.weights)
+        self._restore(f"weights-{history.best_epoch}", program.weights)
 
     def clear(self) -> None:
         """Forget everything."""
-        for file in self._folder.glob("*.npz*"):
+        for file in self._folder.glob("*.npy*"):
             file.unlink()
 
     def _write(self, name: str, arrays: Sequence[np.ndarray], state: dict[str, object]) -> None:
-        unfinished = self._folder / f"{name}.npz.unfinished"
+        unfinished = self._folder / f"{name}.npy.unfinished"
         with unfinished.open("wb") as file:
-            np.savez(file, *arrays, state=np.array(json.dumps(state)))
+            np.save(file, np.array(json.dumps(state)))
+            for array in arrays:
+                np.save(file, array)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(self._folder / f"{name}.npz")
+        unfinished.replace(self._folder / f"{name}.npy")
 
-    def _restore(self, name: str, variables: list[keras.Variable]) -> None:
-        path = self._folder / f"{name}.npz"
+    def _restore(self, name: str, variables: Sequence[keras.Variable]) -> None:
+        path = self._folder / f"{name}.npy"
         try:
-            with path.open("rb") as file, np.load(file) as arrays:
-                for place, variable in enumerate(variables):
-                    variable.assign(arrays[f"arr_{place}"])
-        except (ValueError, OSError, EOFError, KeyError, BadZipFile) as error:
+            with path.open("rb") as file:
+                np.load(file)
+                for variable in variables:
+                    variable.assign(np.load(file))
+                if file.read(1):
+                    raise ValueError("it holds more than this model")
+        except (ValueError, OSError, EOFError) as error:
             raise EnvironmentFaultError(
                 f"The trial's saved state does not fit: {error}. Received: {path}. "
                 "Fix: fit.resume=false starts the trial anew"
@@ -141,7 +150,7 @@ def open_checkpoint(folder: Path) -> Iterator[Checkpoint]:
     try:
         yield Checkpoint(folder)
     finally:
-        if not any(folder.glob("*.npz")):
+        if not any(folder.glob("*.npy")):
             shutil.rmtree(folder, ignore_errors=True)
         lock.release()
 

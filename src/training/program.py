@@ -41,14 +41,16 @@ class Program:
         return cls(regressor, None, regressor, regressor)
 
     @property
-    def variables(self) -> list[keras.Variable]:
-        """All that training changes: weights, dropout's seeds, the optimizer's state."""
-        return [*self.learner.variables, *self.fitted.optimizer.variables]
-
-    @property
     def weights(self) -> list[keras.Variable]:
         """What makes an epoch's model, less what is frozen."""
         return list(self.learner.weights)
+
+    @property
+    def other_variables(self) -> list[keras.Variable]:
+        """All else that training changes: dropout's seeds, the optimizer's state."""
+        weights = {id(variable) for variable in self.learner.weights}
+        seeds = [each for each in self.learner.variables if id(each) not in weights]
+        return [*seeds, *self.fitted.optimizer.variables]
 
 
 @dataclass(frozen=True)

@@ -283,7 +283,7 @@ def _load_states(trials: Sequence[_Trial], program: Program, mean_age: float) ->
     shape = tuple(program.learner.input.shape[1:])
     for trial in trials:
         if trial.num_inherited:
-            trial.saved.restore(program)
+            trial.saved.restore(program, trial.history)
             trial.latest = _state_of(program)
             trial.saved.restore_best(program, trial.history)
             trial.best = weights_of(program.learner)
@@ -323,7 +323,7 @@ class _Keeper:
         self._program = program
         self._saved_at = time.monotonic()
         self._took = 0.0
-        self._best_epochs: dict[str, int] = {}
+        self._kept_best = {trial.run.id: trial.history.best_epoch for trial in trials}
 
     def save_if_due(self) -> None:
         """Save, unless that was done a moment ago."""
@@ -336,13 +336,12 @@ class _Keeper:
         for trial in self._trials:
             if trial.result is not None or len(trial.history) == trial.num_inherited:
                 continue
-            best_epoch = trial.history.best_epoch
-            is_there = best_epoch <= trial.num_inherited
-            is_there |= self._best_epochs.get(trial.run.id) == best_epoch
-            weights, _ = _arrays(self._program, trial.best, trial.config)
-            _, variables = _arrays(self._program, trial.latest, trial.config)
-            trial.saved.write(variables, [] if is_there else weights, trial.history)
-            self._best_epochs[trial.run.id] = best_epoch
+            latest = _arrays(self._program, trial.latest, trial.config)
+            best: Sequence[np.ndarray] = ()
+            if trial.history.best_epoch not in (len(trial.history), self._kept_best[trial.run.id]):
+                best, _ = _arrays(self._program, trial.best, trial.config)
+            trial.saved.write(*latest, trial.history, best)
+            self._kept_best[trial.run.id] = trial.history.best_epoch
         self._saved_at = time.monotonic()
         self._took = self._saved_at - started
 
@@ -386,8 +385,8 @@ def _finish_one(
         )
         trial.result = TrialResult.of_measured(run, trial.history, metrics)
         if can_be_promoted(config.fit, trial.result):
-            weights, _ = _arrays(program, trial.best, config)
-            trial.saved.write(_arrays(program, trial.latest, config)[1], weights, trial.history)
+            latest, best = (_arrays(program, state, config) for state in (trial.latest, trial.best))
+            trial.saved.write(*latest, trial.history, best[0])
     record.log_duration(run, trial.history, trial.history.epochs[: trial.num_inherited], share)
     assert isinstance(trial.result, TrialResult)  # noqa: S101  set above
     run.describe(trial.result.headline())
@@ -406,7 +405,7 @@ def _state_of(program: Program) -> State:
 def _arrays(
     program: Program, state: State, config: Config
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """A lane's state as a lone program's `weights` and `variables` have it."""
+    """A lane's state as a lone program's `weights` and `other_variables` have it."""
     names = {id(variable): name for name, variable in named_variables(program.learner)}
     iteration, moments = _optimizer_parts(program)
     names[id(iteration)] = "optimizer/iteration"
@@ -419,7 +418,7 @@ def _arrays(
         rates = {"rate": config.model.dropout_rate, "learning_rate": config.optimizer.learning_rate}
         return np.asarray(rates[variable.name], variable.dtype)
 
-    return list(map(value, program.weights)), list(map(value, program.variables))
+    return list(map(value, program.weights)), list(map(value, program.other_variables))
 
 
 def _optimizer_parts(program: Program) -> tuple[keras.Variable, list[keras.Variable]]:

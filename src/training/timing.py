@@ -84,14 +84,14 @@ def time_trial(config: Config) -> Timing:
         started = time.perf_counter()
         Checkpoint(Path(folder)).save(program, History("", ({"mae/val": 0.0},)))
         save_seconds = time.perf_counter() - started
-        sizes = {file.stem: file.stat().st_size for file in Path(folder).glob("*.npz")}
+        sizes = {file.stem: file.stat().st_size for file in Path(folder).glob("*.npy")}
     return Timing(
         start_seconds=start_seconds,
         warm_start_seconds=warm_start_seconds,
         epoch_seconds=median(steps) * len(batches) + batch_seconds * num_batches + save_seconds,
         end_seconds=_END_SECONDS + batch_seconds * num_batches,
-        state_bytes=sum(sizes.values()),
-        model_bytes=sizes["best-1"],
+        state_bytes=sizes["last"] + 2 * sizes["weights-1"],  # of the last epoch, and the best
+        model_bytes=sizes["weights-1"],
     )
 
 

@@ -76,7 +76,7 @@ def _train_and_measure(
     batches = EpochBatches(inputs.batches)
     history = History(run.id)
     if before:
-        saved.restore(program)
+        saved.restore(program, before)
         history = History(run.id, before.epochs)
         if before.run_id != run.id:
             saved.save(program, history)  # or, interrupted now, it would lose its new run

@@ -24,8 +24,9 @@ def main() -> None:
     config = compose_config(
         ["model.weights=null", "data.image_size=64", "data.num_images=430", "augmentation=flip"]
     )
-    program, inputs = start_model(config, prepare(config.data))
-    train = inputs.batches.part
+    dataset = prepare(config.data)
+    program, inputs = start_model(config, dataset)
+    train = dataset.part("train")
     places = np.arange(len(train))
     pictures, ages = train.images(places), train.ages[:, None]
     batches = EpochBatches(inputs.batches)

@@ -20,7 +20,7 @@ def run(run):
 
 
 def saved_states() -> list[Path]:
-    return list(Path("mlruns/checkpoints").rglob("last.npz"))
+    return list(Path("mlruns/checkpoints").rglob("last.npy"))
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_pruned_trial_is_as_complete_in_mlflow_as_any(run, better) -> None:
     assert stored.data.metrics.keys() == fetch(better.run_id).data.metrics.keys()
     assert artifacts(result.run_id) == artifacts(better.run_id)
     assert not stored.outputs.model_outputs
-    assert not list(Path("mlruns/checkpoints").rglob("*.npz"))
+    assert not list(Path("mlruns/checkpoints").rglob("*.npy"))
 
 
 def test_trial_killed_after_the_decision_is_pruned_when_it_goes_on(

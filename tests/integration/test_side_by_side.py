@@ -83,7 +83,7 @@ def test_each_comes_to_what_it_comes_to_alone(configs, shared) -> None:
         assert stored.data.params.keys() == other.data.params.keys()
         for key, value in stored.data.params.items():
             assert value == other.data.params[key] or key in changed, key
-    assert not list(Path("mlruns/checkpoints").rglob("*.npz"))
+    assert not list(Path("mlruns/checkpoints").rglob("*.npy"))
 
 
 def test_early_stopping_is_each_trials_own(configs) -> None:

@@ -230,7 +230,7 @@ def test_hyperband_goes_on_where_the_promoted_trial_stopped(sweep, epochs_traine
         cost -= common
     # A promotion writes its state once more, under its own run, before it trains.
     assert len(epochs_trained) - len(promoted) == cost
-    assert not list(Path("mlruns/checkpoints").rglob("*.npz"))
+    assert not list(Path("mlruns/checkpoints").rglob("*.npy"))
 
 
 def test_search_that_learns_refuses_another_space_and_takes_more_trials(sweep) -> None:

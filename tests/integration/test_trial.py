@@ -65,7 +65,7 @@ def test_finished_run_is_complete_in_mlflow(run) -> None:
     assert [item.dataset.digest for item in inputs] == [tags["data_digest"]]
     config = json.loads(read_artifact(result.run_id, "config.json").read_text())
     assert config["data.batch_size"] == 8
-    assert not list(Path("mlruns/checkpoints").rglob("*.npz"))
+    assert not list(Path("mlruns/checkpoints").rglob("*.npy"))
 
 
 def test_scalars_follow_from_the_stored_predictions(run) -> None:
@@ -237,13 +237,13 @@ def test_resume_false_starts_anew(run, run_until_epoch) -> None:
     assert run("fit.resume=false").run_id != killed.info.run_id
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 half of a zip"])
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY half of it"])
 def test_damaged_checkpoint_is_said_and_the_trial_starts_anew(
     run, run_until_epoch, capsys, damage
 ) -> None:
     undisturbed = run("study.name=undisturbed")
     run_until_epoch(1)
-    (last,) = Path("mlruns/checkpoints/face-age/adhoc").rglob("last.npz")
+    (last,) = Path("mlruns/checkpoints/face-age/adhoc").rglob("last.npy")
     last.write_bytes(damage)
     assert same_numbers(run(), undisturbed)
     assert "starts anew" in capsys.readouterr().err

@@ -97,4 +97,4 @@ def test_killed_sweep_ends_as_the_undisturbed_one(
     assert num_kills > NUM_KILLS // 3
     run_to_the_end(tmp_path / "killed", environment, *arguments)
     assert account(tmp_path / "killed", monkeypatch) == undisturbed
-    assert not list((tmp_path / "killed" / "mlruns" / "checkpoints").rglob("*.npz"))
+    assert not list((tmp_path / "killed" / "mlruns" / "checkpoints").rglob("*.npy"))
