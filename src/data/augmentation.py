@@ -1,19 +1,11 @@
 """Random changes to training pictures."""
 
+import math
+
 import cv2
 import numpy as np
 
 from src.config.schema import AugmentationConfig
-
-
-def changes_pictures(augmentation: AugmentationConfig) -> bool:
-    """Whether any change is on at all."""
-    return (
-        augmentation.horizontal_flip
-        or augmentation.vertical_flip
-        or _warps(augmentation)
-        or _lights(augmentation)
-    )
 
 
 def draw(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -45,7 +37,7 @@ def augmented(
         uint8 array of shape `(n, size, size, 3)`.
     """
     size = pixels.shape[1]
-    result = np.empty((len(indices), size, size, 3), np.uint8)
+    result = _empty((len(indices), size, size, 3))
     pairs = list(zip(map(np.asarray(pixels).__getitem__, indices), result, strict=True))
     flipped_x = (draws[:, 0] < 0.5) & augmentation.horizontal_flip
     flipped_y = (draws[:, 1] < 0.5) & augmentation.vertical_flip
@@ -64,7 +56,7 @@ def augmented(
     else:
         for (source, target), across, down in zip(pairs, flipped_x, flipped_y, strict=True):
             _flip(source, across, down, target)
-    if _lights(augmentation):
+    if augmentation.brightness or augmentation.contrast:
         factors = 1 + contrast * augmentation.contrast
         offsets = 127.5 * (1 - factors) + brightness * augmentation.brightness * 255
         for image, factor, offset in zip(result, factors, offsets, strict=True):
@@ -73,14 +65,18 @@ def augmented(
     return result
 
 
+def _empty(shape: tuple[int, ...]) -> np.ndarray:
+    """An array at a multiple of 64 bytes: TensorFlow takes it over, others it copies."""
+    num_bytes = math.prod(shape)
+    room = np.empty(num_bytes + 63, np.uint8)
+    start = -room.ctypes.data % 64
+    return room[start : start + num_bytes].reshape(shape)
+
+
 def _warps(augmentation: AugmentationConfig) -> bool:
     return bool(
         augmentation.rotation_degrees or augmentation.shift_fraction or augmentation.zoom_fraction
     )
-
-
-def _lights(augmentation: AugmentationConfig) -> bool:
-    return bool(augmentation.brightness or augmentation.contrast)
 
 
 def _affine_maps(

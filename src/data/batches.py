@@ -3,7 +3,7 @@
 import numpy as np
 
 from src.config.schema import AugmentationConfig
-from src.data.augmentation import augmented, changes_pictures, draw
+from src.data.augmentation import augmented, draw
 from src.data.dataset import Part
 
 # Streams of their own: a seed's trailing zeros count for nothing.
@@ -60,7 +60,7 @@ class TrainingBatches:
         order = np.random.default_rng([_ORDER, self._seed, epoch]).permutation(len(self._part))
         places = order[number * self._batch_size : (number + 1) * self._batch_size]
         num_views = self._augmentation.cached_views
-        if num_views is None or not changes_pictures(self._augmentation):
+        if num_views is None or not self._augmentation.changes_pictures:
             return places, np.zeros_like(places)
         rng = np.random.default_rng([_CHOICE, self._seed, epoch, number])
         return places, rng.integers(num_views, size=len(places))

@@ -7,7 +7,7 @@ would come to alone; `src.model.stacked` says how.
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,6 +41,10 @@ _SAVE_SECONDS = 5.0  # between states on disk; an epoch takes milliseconds and i
 _SAVE_SHARE = 20  # and at least so many times what saving takes
 _NUM_ENDED_AT_ONCE = 16  # trials whose ends are written in one transaction
 _ROWS = 512  # pooled at a time
+_MAX_BYTES = 4e9  # that heads may take, however many there are and however wide
+_NUM_COPIES = (
+    10  # of a head's weights: itself, its gradient, Adam's two, the latest and best states
+)
 
 
 @dataclass
@@ -112,8 +116,9 @@ def run_side_by_side(configs: Sequence[Config]) -> list[TrialResult | BaseExcept
             for number, members in enumerate(_stacks(trials)):
                 if number:
                     program, inputs = start_model(members[0].config, dataset)
-                _train(members, runs, program, inputs, dataset)
-                _finish(members, runs, program, inputs, dataset, started, len(trials))
+                for part in _that_fit_into_memory(members, program):
+                    _train(part, runs, program, inputs, dataset)
+                    _finish(part, runs, program, inputs, dataset, started, len(trials))
     return [trial.result for trial in trials if trial.result is not None]
 
 
@@ -165,6 +170,14 @@ def _stack_key(trial: _Trial) -> tuple[Any, ...]:
         str(config.schedule),
         trial.num_inherited,
     )
+
+
+def _that_fit_into_memory(trials: Sequence[_Trial], program: Program) -> Iterator[list[_Trial]]:
+    """The trials in portions; nearly always one."""
+    num_floats = _NUM_COPIES * sum(int(np.prod(v.shape)) for v in program.weights)
+    size = max(1, int(_MAX_BYTES // (4 * num_floats)))
+    for start in range(0, len(trials), size):
+        yield list(trials[start : start + size])
 
 
 def _train(
@@ -367,6 +380,7 @@ def _finish(
                     runs.fail([trial.run])
             runs.close([t.run for t in portion if isinstance(t.result, TrialResult)])
         for trial in portion:
+            trial.latest, trial.best = {}, {}  # no longer needed, and many
             result = trial.result
             if isinstance(result, TrialResult) and not can_be_promoted(trial.config.fit, result):
                 trial.saved.clear()

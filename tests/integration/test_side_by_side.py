@@ -189,3 +189,12 @@ def test_without_room_they_run_one_after_the_other(configs, monkeypatch, capsys)
     results = run_side_by_side(configs(each=DIFFERENT[:2]))
     assert [result.state for result in results] == [State.COMPLETE] * 2
     assert "The activation cache is off" in " ".join(capsys.readouterr().err.split())
+
+
+def test_heads_that_do_not_fit_into_memory_train_in_portions(configs, monkeypatch) -> None:
+    trials = configs(each=DIFFERENT[:3])
+    whole = run_side_by_side(trials)
+    monkeypatch.setattr(side_by_side, "_MAX_BYTES", 1)
+    again = run_side_by_side(configs("study.name=portions", each=DIFFERENT[:3]))
+    for one, other in zip(whole, again, strict=True):
+        assert one.val_mae == pytest.approx(other.val_mae, abs=1e-3)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.config.schema import AugmentationConfig
-from src.data.augmentation import _warp, augmented, changes_pictures, draw
+from src.data.augmentation import _warp, augmented, draw
 from src.errors import UsageError
 
 NONE = AugmentationConfig(False, False, 0, 0, 0, 0, 0, None)
@@ -37,9 +37,9 @@ def test_no_augmentation_changes_nothing() -> None:
     "name", [field.name for field in dataclasses.fields(NONE) if field.name != "cached_views"]
 )
 def test_each_change_alone_counts_as_one_and_is_one(name: str) -> None:
-    assert not changes_pictures(dataclasses.replace(NONE, cached_views=3))
+    assert not dataclasses.replace(NONE, cached_views=3).changes_pictures
     one = dataclasses.replace(NONE, **{name: True if name.endswith("flip") else 0.5})
-    assert changes_pictures(one)
+    assert one.changes_pictures
     images = noise()
     assert not np.array_equal(augment(images, one), images)
 
@@ -57,6 +57,7 @@ def test_pictures_come_from_their_indices_and_leave_the_pixels_alone(
     found = augmented(mapped, indices, augmentation, draws)
     assert np.array_equal(found, augmented(images[indices], np.arange(4), augmentation, draws))
     assert np.array_equal(mapped, images)
+    assert found.ctypes.data % 64 == 0
 
 
 @pytest.mark.parametrize("name", ["horizontal_flip", "vertical_flip"])

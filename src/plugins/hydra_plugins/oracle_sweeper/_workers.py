@@ -109,7 +109,8 @@ class ProcessWorkers:
             num_free = self.num_jobs - self._processes.num_running
             num_parts = max(1, min(num_free // number_left, len(jobs) // _LEAST_SIDE_BY_SIDE))
             size = min(self.side_by_side, math.ceil(len(jobs) / num_parts))
-            jobs.sort(key=lambda job: job.config.data.batch_size)  # which trains step by step
+            # Those of one batch size train step by step.
+            jobs.sort(key=lambda job: (job.config.data.batch_size, job.number))
             while jobs and self._processes.has_room():
                 part, jobs = jobs[:size], jobs[size:]
                 self._start_together(part)
@@ -123,7 +124,10 @@ class ProcessWorkers:
         self._jobs[first.number] = list(jobs)
         program = first.program if self._launcher.warm else None
         self._processes.start_call(
-            first.number, _train_side_by_side, [job.config for job in jobs], program
+            [job.number for job in jobs],
+            _train_side_by_side,
+            [job.config for job in jobs],
+            program,
         )
 
     def time(self, overrides: Sequence[str]) -> "Timing":

@@ -138,17 +138,29 @@ class Processes:
         ))  # fmt: skip
 
     def start_call(
-        self, number: int, call: Callable[[Any], Any], argument: Any, program: Hashable = None
+        self,
+        numbers: Sequence[int],
+        call: Callable[[Any], Any],
+        argument: Any,
+        program: Hashable = None,
     ) -> None:
-        """Start a job that is a call of a function, without Hydra.
+        """Start a call of a function, without Hydra, that does several jobs at once.
 
         Args:
-            number: The job's.
+            numbers: The jobs'; it is known by the first, and each has its log in its folder.
             call: What it returns is the result.
             argument: What it is called with.
             program: As of `start`.
         """
-        self._begin(number, program, _run_call, (call, argument))
+        first, *others = numbers
+        self._begin(first, program, _run_call, (call, argument))
+        for number in others:
+            link = self._folder / str(number) / "output.log"
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if link.is_symlink():
+                link.unlink()
+            if not link.exists():  # else it has a log of its own, of an earlier try
+                link.symlink_to(Path("..") / str(first) / link.name)
 
     def _begin(
         self, number: int, program: Hashable, run: Callable[..., JobReturn], arguments: tuple
@@ -156,6 +168,8 @@ class Processes:
         folder = self._folder / str(number)
         folder.mkdir(parents=True, exist_ok=True)
         _result_file(folder).unlink(missing_ok=True)
+        if (folder / "output.log").is_symlink():  # of an earlier try, beside others
+            (folder / "output.log").unlink()
         # By a file: a child that is killed before it has emptied its pipe would block us for ever.
         _write(cloudpickle.dumps((run, arguments)), _payload_file(folder))
         self._worker_for(program).begin(number, folder)
