@@ -5,7 +5,7 @@ import hashlib
 import json
 from typing import Any
 
-from src.config.schema import Config, Precision
+from src.config.schema import Config, Precision, PrunerName
 
 # Names, paths and switches that leave the numbers of a trial as they are.
 _NOT_IDENTITY = (
@@ -115,6 +115,8 @@ def side_by_side(config: Config) -> tuple[tuple[str, str], ...] | None:
 def why_alone(config: Config) -> str:
     """What keeps a trial on a frozen backbone from training beside others, with the fix, or ""."""
     fit, augmentation = config.fit, config.augmentation
+    if config.pruner.name is not PrunerName.none:
+        return "a pruner compares trials that are not equally far; fix: pruner=none"
     if not fit.cache_activations:
         return "fit.cache_activations=false; fix: fit.cache_activations=true"
     if augmentation.changes_pictures and augmentation.cached_views is None:

@@ -1,5 +1,6 @@
 """What lies in a cache folder: decoded pictures, and activations of frozen layers."""
 
+import contextlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -37,9 +38,12 @@ class Cache:
 
 def inventory(cache_dir: Path) -> list[Cache]:
     """All caches of a folder (`data.cache_dir`), the one that was used last first."""
-    pictures = [_pictures(file) for file in cache_dir.glob("pictures/*.npy")]
-    activations = [_activations(folder) for folder in cache_dir.glob("activations/*/")]
-    return sorted([*pictures, *activations], key=lambda cache: -cache.last_used)
+    found = []
+    for look, pattern in ((_pictures, "pictures/*.npy"), (_activations, "activations/*/")):
+        for path in cache_dir.glob(pattern):
+            with contextlib.suppress(FileNotFoundError):  # evicted, or renamed, just now
+                found.append(look(path))
+    return sorted(found, key=lambda cache: -cache.last_used)
 
 
 def evict(cache: Cache) -> None:

@@ -50,11 +50,11 @@ def num_bytes(num_rows: int, row_shape: tuple[int, ...]) -> int:
     return 2 * num_rows * int(np.prod(row_shape))
 
 
-def is_complete(folder: Path, about: Mapping[str, Any]) -> bool:
-    """Whether `open_or_build` would find the array as it is."""
-    path = folder / _key(about)
-    num_rows, row_shape = int(about["rows"]), tuple(about["row_shape"])
-    return all(_is_whole(*shard, row_shape) for shard in _files(path, num_rows, row_shape))
+def num_missing_rows(folder: Path, about: Mapping[str, Any]) -> int:
+    """How many rows `open_or_build` would compute."""
+    path, row_shape = folder / _key(about), tuple(about["row_shape"])
+    files = _files(path, int(about["rows"]), row_shape)
+    return sum(len(rows) for file, rows in files if not _is_whole(file, rows, row_shape))
 
 
 def open_or_build(
@@ -78,20 +78,17 @@ def open_or_build(
     path = folder / _key(about)
     num_rows, row_shape = int(about["rows"]), tuple(about["row_shape"])
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{path.name}.lock"):
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{path.name}.lock"):  # also against who evicts it
+            path.mkdir(exist_ok=True)
             if not (path / _ABOUT).is_file():
                 (path / _ABOUT).write_text(json.dumps(about, indent=2))
-            missing = [
-                shard for shard in _files(path, num_rows, row_shape)
-                if not _is_whole(*shard, row_shape)
-            ]  # fmt: skip
-            for file, rows in missing:
-                _write(file, _converted(compute(rows)))
-        os.utime(path / _ABOUT)  # when it was last used
-        return ShardedArray(
-            tuple(np.load(file, mmap_mode="r") for file, _ in _files(path, num_rows, row_shape))
-        )
+            files = _files(path, num_rows, row_shape)
+            for file, rows in files:
+                if not _is_whole(file, rows, row_shape):
+                    _write(file, _converted(compute(rows)))
+            os.utime(path / _ABOUT)  # when it was last used
+            return ShardedArray(tuple(np.load(file, mmap_mode="r") for file, _ in files))
     except OSError as error:
         megabytes = num_bytes(num_rows, row_shape) / 1e6
         raise EnvironmentFaultError(

@@ -26,6 +26,11 @@ class LiveCosineDecay(keras.optimizers.schedules.CosineDecay):
                 variable = keras.Variable(getattr(self, name), dtype="float32", trainable=False)
                 setattr(self, name, variable)
 
+    @property
+    def warms_up(self) -> bool:
+        """Whether its arithmetic has a warm-up, however short."""
+        return self.warmup_target is not None
+
     def become(self, other: "LiveCosineDecay") -> None:
         """Take over the numbers of another one, which warms up if this one does."""
         for name in _NUMBERS:

@@ -164,7 +164,7 @@ class StackedHeads:
         states: list[State] = [{} for _ in self._order]
         for number, place in enumerate(self._order):
             row, column = divmod(number, self._columns)
-            state = {name: value[row, column] for name, value in stacked.items()}
+            state = {name: value[row, column].copy() for name, value in stacked.items()}
             state["optimizer/iteration"] = iterations
             state["dropout/seed"] = seeds[self._stream_of_row[row]]
             states[place] = state
@@ -206,8 +206,7 @@ class StackedHeads:
             drop_where(activations[stream], draws[stream], rate)
             for stream, rate in zip(self._stream_of_row, self._rates, strict=True)
         ]
-        inputs = tf.stack(rows)
-        return tf.reduce_mean(inputs, axis=(2, 3)) if is_map else inputs
+        return tf.stack([tf.reduce_mean(row, axis=(1, 2)) if is_map else row for row in rows])
 
     def _apply_layers(self, inputs: tf.Tensor) -> tf.Tensor:
         """Ages in years, `(rows, columns, b, 1)`, of the same faces or of a row's, or a head's."""

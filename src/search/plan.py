@@ -32,7 +32,8 @@ _WORK = (
     "data.batch_size", "data.split.method", "data.split.val_fraction",
     "data.split.test_fraction", "model.freeze", "model.freeze_batch_norm", "optimizer.name",
     "fit.precision", "fit.jit_compile", "fit.deterministic", "fit.train_eval_limit",
-    "fit.eval_batch_size",
+    "fit.eval_batch_size", "fit.cache_activations", "augmentation.cached_views",
+    "model.dropout_position", "model.hidden_units", "model.input_mode",
 )  # fmt: skip
 
 
@@ -147,7 +148,12 @@ def shape(config: Config) -> Shape:
     """What two trials must share to take equally long an epoch."""
     values = flatten(config)
     warps = any(values[f"augmentation.{key}"] for key in _WARPS)
-    return (*((key, str(values[key])) for key in _WORK), ("warp", str(warps)))
+    changes = config.augmentation.changes_pictures
+    return (
+        *((key, str(values[key])) for key in _WORK),
+        ("warp", str(warps)),
+        ("augmentation", str(changes)),
+    )
 
 
 def cost(

@@ -15,7 +15,7 @@ from src.config import Config
 from src.console import progress, stderr
 from src.data import Dataset, Part, TrainingBatches
 from src.data.batches import view_images
-from src.data.shards import ShardedArray, is_complete, num_bytes, open_or_build
+from src.data.shards import ShardedArray, num_bytes, num_missing_rows, open_or_build
 from src.model import fetch_weights
 from src.training.measurement import measured_training_faces
 
@@ -165,13 +165,13 @@ def _about(config: Config, part: Part, view: int | None, frozen: keras.Model) ->
 
 def _has_room(folder: Path, abouts: list[dict[str, Any]], frozen: str) -> bool:
     """Say what will be computed and how much it takes; whether the disk has that."""
-    missing = [about for about in abouts if not is_complete(folder, about)]
-    needed = sum(num_bytes(about["rows"], about["row_shape"]) for about in missing)
-    if not missing:
+    missing = {place: num_missing_rows(folder, about) for place, about in enumerate(abouts)}
+    needed = sum(num_bytes(rows, abouts[place]["row_shape"]) for place, rows in missing.items())
+    if not needed:
         return True
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
-    pictures = sum(about["rows"] for about in missing)
+    pictures = sum(missing.values())
     size = f"{needed / 1e6:,.0f} MB in {folder}"
     if needed > 0.95 * free:
         stderr.print(

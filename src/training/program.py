@@ -84,11 +84,15 @@ def start_program(
         ValueError: If they do not fit.
     """
     fit = config.fit
-    key = (program(config), is_cached)
+    rate = learning_rate(
+        config.optimizer.learning_rate, config.schedule, steps_per_epoch, fit.epochs
+    )
+    warms_up = isinstance(rate, LiveCosineDecay) and rate.warms_up  # a short one may have no step
+    key = (program(config), is_cached, warms_up)
     for kept in _kept:
         if kept.key == key:
             seed_layers(config.seed)
-            _start_afresh(kept, config, mean_age, steps_per_epoch)
+            _start_afresh(kept, config, mean_age, rate)
             return kept.program
     forget_kept_model()
     set_up(config.seed, fit.precision, fit.deterministic)
@@ -111,7 +115,9 @@ def forget_kept_model() -> None:
     _kept.clear()
 
 
-def _start_afresh(kept: _Kept, config: Config, mean_age: float, steps_per_epoch: int) -> None:
+def _start_afresh(
+    kept: _Kept, config: Config, mean_age: float, rate: float | LiveCosineDecay
+) -> None:
     """Give a used model the state that a new one would have."""
     fresh = build_regressor(config.model, config.data.image_size, mean_age)
     for variable, initial in zip(kept.program.regressor.variables, fresh.variables, strict=True):
@@ -119,9 +125,6 @@ def _start_afresh(kept: _Kept, config: Config, mean_age: float, steps_per_epoch:
     optimizer = kept.program.fitted.optimizer
     for variable, state in zip(optimizer.variables, kept.optimizer_state, strict=True):
         variable.assign(keras.ops.zeros_like(variable) if state is None else state)
-    rate = learning_rate(
-        config.optimizer.learning_rate, config.schedule, steps_per_epoch, config.fit.epochs
-    )
     if isinstance(rate, LiveCosineDecay):
         getattr(optimizer, "inner_optimizer", optimizer)._learning_rate.become(rate)
     else:

@@ -13,11 +13,13 @@ from typing import Any
 
 import keras
 import numpy as np
+import psutil
 
 from src.config import Config, run_name
 from src.config.schema import AdamConfig, DropoutPosition
 from src.console import spell_seconds, stderr
 from src.data import Dataset, Part, TrainingBatches, prepare
+from src.errors import EnvironmentFaultError
 from src.model.stacked import Lane, StackedHeads, State, initial_state, named_variables, weights_of
 from src.tracking import Run, Runs, Start, trial_runs
 from src.tracking.checkpoints import checkpoint_folder
@@ -30,7 +32,7 @@ from src.training.program import Program
 from src.training.result import TrialResult
 from src.training.trial import (
     can_be_promoted,
-    pruner_of,
+    refuse_missing_test_part,
     run_trial,
     signals_interrupt,
     start_model,
@@ -42,9 +44,8 @@ _SAVE_SHARE = 20  # and at least so many times what saving takes
 _NUM_ENDED_AT_ONCE = 16  # trials whose ends are written in one transaction
 _ROWS = 512  # pooled at a time
 _MAX_BYTES = 4e9  # that heads may take, however many there are and however wide
-_NUM_COPIES = (
-    10  # of a head's weights: itself, its gradient, Adam's two, the latest and best states
-)
+_NUM_COPIES = 10  # of its weights: itself, its gradient, Adam's two, the latest and best states
+_NUM_INPUTS = 3  # of a batch, where its seed is nobody else's: activations, draws, what is left
 
 
 @dataclass
@@ -71,21 +72,21 @@ class _Trial:
     latest: State
     best: State
     is_over: bool = False
-    result: TrialResult | BaseException | None = None
+    result: TrialResult | Exception | None = None
 
 
-def run_side_by_side(configs: Sequence[Config]) -> list[TrialResult | BaseException]:
+def run_side_by_side(configs: Sequence[Config]) -> list[TrialResult | Exception]:
     """Train and measure the configurations of one group (see `config.side_by_side`).
 
     Where there is no room for their activations, one after the other, as a line then says.
 
     Returns:
-        What each came to, in their order; the exception where one failed by a defect of ours.
+        What each came to, in their order; the exception where one failed by itself.
 
     Raises:
-        ValueError: As `run_trial`, as all below.
+        ValueError: If the data or the weights are not usable as configured.
         FileNotFoundError: If data or weights are missing.
-        RuntimeError: If one of the trials is already running, or the disk is full.
+        RuntimeError: If the disk is full.
         KeyboardInterrupt: If it is interrupted; all that have not ended are WAITING, and go on
             from their last saved epoch when they are started again, alone or side by side.
     """
@@ -93,33 +94,55 @@ def run_side_by_side(configs: Sequence[Config]) -> list[TrialResult | BaseExcept
     first = configs[0]
     with signals_interrupt():
         dataset = prepare(first.data)
+        refuse_missing_test_part(first, dataset)
         program, inputs = start_model(first, dataset)
-        if keras.backend.backend() != "tensorflow":
+        is_tensorflow = keras.backend.backend() == "tensorflow"
+        if not is_tensorflow:
             stderr.print("One by one: heads train side by side on KERAS_BACKEND=tensorflow only.")
-            return [run_trial(config) for config in configs]
-        if not isinstance(inputs.batches, ActivationBatches):
-            return [run_trial(config) for config in configs]
+        if not is_tensorflow or not isinstance(inputs.batches, ActivationBatches):
+            return [_run_alone(config) for config in configs]
+        results: dict[int, TrialResult | Exception] = {}
         with contextlib.ExitStack() as stack:
-            saved = [
-                stack.enter_context(open_checkpoint(checkpoint_folder(config, dataset.digest)))
-                for config in configs
-            ]
-            before = [what_was_done(c.fit, one) for c, one in zip(configs, saved, strict=True)]
-            runs = stack.enter_context(_open_runs(configs, dataset, before))
+            saved: dict[int, Checkpoint] = {}
+            for place, config in enumerate(configs):
+                folder = checkpoint_folder(config, dataset.digest)
+                try:
+                    saved[place] = stack.enter_context(open_checkpoint(folder))
+                except EnvironmentFaultError as error:  # another process runs it
+                    results[place] = error
+            ours = [configs[place] for place in saved]
+            before = [what_was_done(c.fit, s) for c, s in zip(ours, saved.values(), strict=True)]
+            runs = stack.enter_context(_open_runs(ours, dataset, before))
             trials = [
                 _Trial(config, one, run, History(run.id, done.epochs if done else ()),
                        len(done) if done else 0, {}, {})
-                for config, one, done, run in zip(configs, saved, before, runs.all, strict=True)
+                for config, one, done, run in zip(
+                    ours, saved.values(), before, runs.all, strict=True
+                )
             ]  # fmt: skip
             _log_starts(trials, runs, dataset)
             stderr.print(f"{len(trials)} trials side by side.")
+            shared_seconds = (time.perf_counter() - started) / max(1, len(trials))
             for number, members in enumerate(_stacks(trials)):
                 if number:
                     program, inputs = start_model(members[0].config, dataset)
-                for part in _that_fit_into_memory(members, program):
-                    _train(part, runs, program, inputs, dataset)
-                    _finish(part, runs, program, inputs, dataset, started, len(trials))
-    return [trial.result for trial in trials if trial.result is not None]
+                for portion in _that_fit_into_memory(members, program):
+                    began = time.perf_counter() - shared_seconds * len(portion)
+                    _train(portion, runs, program, inputs, dataset)
+                    _finish(portion, runs, program, inputs, dataset, began)
+            results |= {
+                place: trial.result
+                for place, trial in zip(saved, trials, strict=True)
+                if trial.result is not None
+            }
+    return [results[place] for place in range(len(configs))]
+
+
+def _run_alone(config: Config) -> TrialResult | Exception:
+    try:
+        return run_trial(config)
+    except Exception as error:
+        return error
 
 
 def _open_runs(
@@ -174,8 +197,11 @@ def _stack_key(trial: _Trial) -> tuple[Any, ...]:
 
 def _that_fit_into_memory(trials: Sequence[_Trial], program: Program) -> Iterator[list[_Trial]]:
     """The trials in portions; nearly always one."""
-    num_floats = _NUM_COPIES * sum(int(np.prod(v.shape)) for v in program.weights)
-    size = max(1, int(_MAX_BYTES // (4 * num_floats)))
+    num_weights = sum(int(np.prod(variable.shape)) for variable in program.weights)
+    num_inputs = int(np.prod(program.learner.input.shape[1:]))
+    num_inputs *= trials[0].config.data.batch_size
+    limit = min(_MAX_BYTES, psutil.virtual_memory().available / 4)
+    size = max(1, int(limit // (4 * (_NUM_COPIES * num_weights + _NUM_INPUTS * num_inputs))))
     for start in range(0, len(trials), size):
         yield list(trials[start : start + size])
 
@@ -187,7 +213,10 @@ def _train(
     first = trials[0].config
     fit, train = first.fit, dataset.part("train")
     assert isinstance(inputs.batches, ActivationBatches)  # noqa: S101  run_side_by_side
-    _load_states(trials, program, float(train.ages.mean()))
+    _load_states(trials, runs, program, float(train.ages.mean()))
+    trials = [trial for trial in trials if trial.result is None]
+    if not trials:
+        return
     lanes = [Lane(t.config.model, t.config.optimizer, t.config.seed, t.latest) for t in trials]
     steps = len(inputs.batches)
     heads = StackedHeads(lanes, first.schedule, steps, fit.epochs)
@@ -201,7 +230,7 @@ def _train(
     vectors = {name: _vectors(part) for name, part in faces.items()}
     keeper = _Keeper(trials, program)
     for trial in trials:
-        trial.is_over = _is_over(trial, dataset)
+        trial.is_over = _is_over(trial)
     try:
         for epoch in range(len(trials[0].history), fit.last_epoch):
             alive = [trial for trial in trials if not trial.is_over]
@@ -237,11 +266,14 @@ def _train(
             runs.log_epochs([t.run for t in going], [t.history.epochs[-1] for t in going])
             keeper.save_if_due()
             for trial in going:
-                trial.is_over = _is_over(trial, dataset)
+                trial.is_over = _is_over(trial)
             if going:
                 stderr.print(_epoch_line(going, epoch + 1, fit.last_epoch, seconds))
     except BaseException:
-        keeper.save()
+        try:
+            keeper.save()
+        except EnvironmentFaultError as error:  # the first fault is the one to raise
+            stderr.print(str(error), markup=False)
         raise
 
 
@@ -290,16 +322,20 @@ def _vectors(part: Part) -> np.ndarray:
     return np.concatenate(pieces)
 
 
-def _load_states(trials: Sequence[_Trial], program: Program, mean_age: float) -> None:
-    """What each trial starts from: its seed, or its checkpoint."""
+def _load_states(trials: Sequence[_Trial], runs: Runs, program: Program, mean_age: float) -> None:
+    """What each trial starts from: its seed, or its checkpoint. A damaged one fails its trial."""
     fresh: dict[int, State] = {}
     shape = tuple(program.learner.input.shape[1:])
     for trial in trials:
         if trial.num_inherited:
-            trial.saved.restore(program, trial.history)
-            trial.latest = _state_of(program)
-            trial.saved.restore_best(program, trial.history)
-            trial.best = weights_of(program.learner)
+            try:
+                trial.saved.restore(program, trial.history)
+                trial.latest = _state_of(program)
+                trial.saved.restore_best(program, trial.history)
+                trial.best = weights_of(program.learner)
+            except EnvironmentFaultError as error:
+                trial.result = error
+                runs.fail([trial.run])
             continue
         seed = trial.config.seed
         if seed not in fresh:
@@ -307,17 +343,14 @@ def _load_states(trials: Sequence[_Trial], program: Program, mean_age: float) ->
         trial.latest = trial.best = fresh[seed]
 
 
-def _is_over(trial: _Trial, dataset: Dataset) -> bool:
-    """As `EpochEnd.is_over`."""
+def _is_over(trial: _Trial) -> bool:
+    """As `EpochEnd.is_over`; a trial with a pruner trains alone."""
     fit, history = trial.config.fit, trial.history
-    if trial.is_over or len(history) >= fit.last_epoch:
-        return True
-    if history.stops_early(fit.early_stopping_patience):
-        return True
-    reason = pruner_of(trial.config, dataset.digest, trial.run)(history)
-    if reason:
-        trial.run.set_pruned(reason)
-    return bool(reason)
+    return (
+        trial.is_over
+        or len(history) >= fit.last_epoch
+        or history.stops_early(fit.early_stopping_patience)
+    )
 
 
 def _give_up(trial: _Trial, epoch: int, step: int) -> None:
@@ -344,8 +377,13 @@ class _Keeper:
             self.save()
 
     def save(self) -> None:
-        """Write what is not on disk yet."""
+        """Write what is not on disk yet.
+
+        Raises:
+            RuntimeError: If something could not be written, after all the rest was.
+        """
         started = time.monotonic()
+        fault = None
         for trial in self._trials:
             if trial.result is not None or len(trial.history) == trial.num_inherited:
                 continue
@@ -353,28 +391,38 @@ class _Keeper:
             best: Sequence[np.ndarray] = ()
             if trial.history.best_epoch not in (len(trial.history), self._kept_best[trial.run.id]):
                 best, _ = _arrays(self._program, trial.best, trial.config)
-            trial.saved.write(*latest, trial.history, best)
-            self._kept_best[trial.run.id] = trial.history.best_epoch
+            try:
+                trial.saved.write(*latest, trial.history, best)
+                self._kept_best[trial.run.id] = trial.history.best_epoch
+            except EnvironmentFaultError as error:
+                fault = error
         self._saved_at = time.monotonic()
         self._took = self._saved_at - started
+        if fault is not None:
+            raise fault
 
 
 def _finish(
     trials: Sequence[_Trial], runs: Runs, program: Program, inputs: Inputs, dataset: Dataset,
-    started: float, num_trials: int,
+    began: float,
 ) -> None:  # fmt: skip
     """Log what each trial came to and end its run, the best first: of later ones no model stays."""
-    ranked = sorted(trials, key=lambda trial: min(trial.history.curve, default=np.inf))
+    alive = [trial for trial in trials if not isinstance(trial.result, Exception)]
+    ranked = sorted(
+        alive, key=lambda t: (t.result is not None, min(t.history.curve, default=np.inf))
+    )
     portions = [ranked[:1]] + [
         ranked[place : place + _NUM_ENDED_AT_ONCE]
         for place in range(1, len(ranked), _NUM_ENDED_AT_ONCE)
     ]
+    has_best = False
     for portion in portions:
         with runs.together():
             for trial in portion:
-                share = (time.perf_counter() - started) / num_trials
+                seconds = (time.perf_counter() - began) / len(trials)
                 try:
-                    _finish_one(trial, program, inputs, dataset, share, trial is ranked[0])
+                    _finish_one(trial, program, inputs, dataset, seconds, may_be_best=not has_best)
+                    has_best = True
                 except Exception as error:
                     trial.result = error
                     runs.fail([trial.run])
@@ -387,21 +435,22 @@ def _finish(
 
 
 def _finish_one(
-    trial: _Trial, program: Program, inputs: Inputs, dataset: Dataset, share: float,
-    is_best: bool,
+    trial: _Trial, program: Program, inputs: Inputs, dataset: Dataset, seconds: float,
+    may_be_best: bool,
 ) -> None:  # fmt: skip
     run, config = trial.run, trial.config
     if trial.result is None:
-        for name, variable in named_variables(program.learner):
-            variable.assign(trial.best[name].reshape(variable.shape))
+        best, _ = _arrays(program, trial.best, config)
+        for variable, value in zip(program.weights, best, strict=True):
+            variable.assign(value)
         metrics = record.log_outcome(
-            run, config, dataset, program, inputs, trial.history, may_be_best=is_best
+            run, config, dataset, program, inputs, trial.history, may_be_best
         )
         trial.result = TrialResult.of_measured(run, trial.history, metrics)
         if can_be_promoted(config.fit, trial.result):
-            latest, best = (_arrays(program, state, config) for state in (trial.latest, trial.best))
-            trial.saved.write(*latest, trial.history, best[0])
-    record.log_duration(run, trial.history, trial.history.epochs[: trial.num_inherited], share)
+            latest = _arrays(program, trial.latest, config)
+            trial.saved.write(*latest, trial.history, best)
+    record.log_duration(run, trial.history, trial.history.epochs[: trial.num_inherited], seconds)
     assert isinstance(trial.result, TrialResult)  # noqa: S101  set above
     run.describe(trial.result.headline())
 

@@ -51,7 +51,7 @@ def run_trial(config: Config) -> TrialResult:
         if config.model.weights is not None:
             fetch_weights(config.model.weights)  # before anything that takes time
         dataset = _prepare(config)
-        _refuse_missing_test_part(config, dataset)
+        refuse_missing_test_part(config, dataset)
         with open_checkpoint(checkpoint_folder(config, dataset.digest)) as saved:
             before = what_was_done(config.fit, saved)
             with _open_run(config, dataset.digest, before) as run:
@@ -88,7 +88,7 @@ def _train_and_measure(
         saved,
         run,
         history,
-        pruner_of(config, dataset.digest, run),
+        _pruner(config, dataset.digest, run),
     )
     watch = StepWatch(batches, fit.last_epoch)
     if not epoch_end.is_over():
@@ -156,7 +156,7 @@ def can_be_promoted(fit: FitConfig, result: TrialResult) -> bool:
     )
 
 
-def pruner_of(config: Config, data_digest: str, run: Run) -> Callable[[History], str]:
+def _pruner(config: Config, data_digest: str, run: Run) -> Callable[[History], str]:
     """Looks at the study's other trials where the pruner has to decide, and only there."""
 
     def reason_to_prune(history: History) -> str:
@@ -197,7 +197,7 @@ def _open_run(
     )
 
 
-def _refuse_missing_test_part(config: Config, dataset: Dataset) -> None:
+def refuse_missing_test_part(config: Config, dataset: Dataset) -> None:
     """An official split, or a tiny data set, may leave nothing to test on."""
     if config.fit.evaluate_test and len(dataset.part("test")) == 0:
         raise UsageError(

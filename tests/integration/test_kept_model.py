@@ -60,6 +60,16 @@ def test_schedule_follows_the_new_peak_and_length(run) -> None:
     assert same_numbers(cold, warm)
 
 
+def test_warm_up_of_no_step_is_another_program(run) -> None:
+    short = ["schedule=warmup", "schedule.warmup_epochs=0.1"]  # 36 faces: 5 steps of 8, 1 of 40
+    longer = ["schedule=warmup", "schedule.warmup_epochs=0.2"]
+    cold = run(*longer, "study.name=cold")
+    program.forget_kept_model()
+    run(*short, "data.batch_size=40")
+    assert same_numbers(run(*longer), cold)
+    assert cold.history.epochs[-1]["learning_rate"] > 0
+
+
 def test_another_program_takes_the_kept_ones_place(run) -> None:
     run()
     (kept,) = program._kept

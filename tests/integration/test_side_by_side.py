@@ -3,12 +3,15 @@
 import dataclasses
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 
+from src.tracking.checkpoints import checkpoint_folder
 from src.tracking.state import State
 from src.training import TrialResult, run_trial, side_by_side
+from src.training.checkpoint import open_checkpoint
 from src.training.side_by_side import run_side_by_side
 from tests.integration.stored import artifacts, curve, fetch, read_artifact
 
@@ -168,17 +171,43 @@ def test_only_the_best_model_is_kept(configs) -> None:
     assert kept == [best]
 
 
-def test_pruned_trials_say_so(configs) -> None:
-    each = [["optimizer.learning_rate=1e-1"], ["optimizer.learning_rate=1e-9"],
-            ["optimizer.learning_rate=1e-8"], ["optimizer.learning_rate=2e-1"]]  # fmt: skip
-    results = run_side_by_side(configs("pruner=asha", "pruner.warmup_epochs=2", each=each))
-    states = [result.state for result in results]
-    assert State.PRUNED in states
-    assert State.COMPLETE in states
-    for result in results:
-        if result.state is State.PRUNED:
-            assert len(result.history) == 2
-            assert "rank" in fetch(result.run_id).data.tags["pruned"]
+def test_model_that_is_kept_is_the_best_ones_with_its_own_dropout(configs) -> None:
+    import keras
+
+    each = [["model.dropout_rate=0.6", "optimizer.learning_rate=1e-9"],
+            ["model.dropout_rate=0.25", "optimizer.learning_rate=1e-1"],
+            ["optimizer.learning_rate=1e30"]]  # fmt: skip
+    results = run_side_by_side(configs("tracking.keep_model=all", "model.loss=mse", each=each))
+    for result, rate in zip(results[:2], (0.6, 0.25), strict=True):
+        model = keras.models.load_model(model_file(result), compile=False)
+        assert model.get_layer("dropout").rate == pytest.approx(rate)
+
+
+def model_file(result: TrialResult) -> Path:
+    folder = mlflow.artifacts.download_artifacts(f"runs:/{result.run_id}/model")
+    (file,) = Path(folder).rglob("*.keras")
+    return file
+
+
+def test_trial_that_runs_elsewhere_fails_alone(configs) -> None:
+    trials = configs(each=DIFFERENT[:3])
+    digest = fetch(alone(trials[0]).run_id).data.tags["data_digest"]
+    with open_checkpoint(checkpoint_folder(trials[1], digest)):
+        first, taken, last = run_side_by_side(trials)
+    assert "running this very trial" in str(taken)
+    assert (first.state, last.state) == (State.COMPLETE, State.COMPLETE)
+
+
+def test_damaged_state_fails_its_trial_alone(configs, monkeypatch) -> None:
+    trials = configs(each=DIFFERENT[:2])
+    with monkeypatch.context() as patched:
+        interrupt_after(patched, 3)
+        with pytest.raises(KeyboardInterrupt):
+            run_side_by_side(trials)
+    (weights, *_) = sorted(Path("mlruns/checkpoints").rglob("weights-3.npy"))
+    weights.write_bytes(weights.read_bytes()[:-100])
+    results = run_side_by_side(trials)
+    assert sorted(isinstance(result, Exception) for result in results) == [False, True]
 
 
 def test_without_room_they_run_one_after_the_other(configs, monkeypatch, capsys) -> None:

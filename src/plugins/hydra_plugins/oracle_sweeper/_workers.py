@@ -47,6 +47,7 @@ class ProcessWorkers:
         self.side_by_side = launcher.side_by_side
         self._processes = Processes(launcher)
         self._gathered: dict[Hashable, list[Job]] = {}
+        self._most: dict[Hashable, int] = {}  # in a process, of a group that has lost one
         self._jobs: dict[int, list[Job]] = {}
         self._is_interrupted = False
         self._is_stopping = False
@@ -54,7 +55,7 @@ class ProcessWorkers:
 
     @property
     def returns(self) -> list[list[JobReturn]]:
-        """Hydra's results so far, in the order of the jobs."""
+        """Hydra's results so far, in the order of the jobs; of those that ran alone."""
         return [[self._results[number] for number in sorted(self._results)]]
 
     def has_room(self) -> bool:
@@ -108,7 +109,8 @@ class ProcessWorkers:
         ):
             num_free = self.num_jobs - self._processes.num_running
             num_parts = max(1, min(num_free // number_left, len(jobs) // _LEAST_SIDE_BY_SIDE))
-            size = min(self.side_by_side, math.ceil(len(jobs) / num_parts))
+            most = self._most.get(group, self.side_by_side)
+            size = min(most, math.ceil(len(jobs) / num_parts))
             # Those of one batch size train step by step.
             jobs.sort(key=lambda job: (job.config.data.batch_size, job.number))
             while jobs and self._processes.has_room():
@@ -195,7 +197,8 @@ class ProcessWorkers:
         else:
             failure = f"the process ended with status {one.exit_code}"
         failure = f"{failure} (see {one.log})"
-        # Of many, none is suspected of having taken the others' memory: they may go together again.
+        if len(jobs) > 1:  # perhaps they took too much memory: they may try again in fewer
+            self._most[jobs[0].group] = max(1, len(jobs) // 4)
         lost = Ending(failure=failure, details=_tail(one.log), is_lost=len(jobs) == 1)
         return [(job, lost) for job in jobs]
 
