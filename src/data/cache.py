@@ -17,6 +17,7 @@ from src.config.schema import Decoder
 from src.console import progress
 from src.data.decoding import UnusablePictureError, decode
 from src.errors import EnvironmentFaultError
+from src.files import whole_file
 
 _RECIPE = 1  # raise it when decode() gives other pixels for the same file
 _CHUNK = 256  # pictures decoded ahead of the writer
@@ -90,28 +91,19 @@ def _build(path: Path, files: dict[str, Path], decoder: Decoder, size: int, limi
             problems[digest] = (error.reason, error.detail)
             return np.zeros((size, size, 3), np.uint8)
 
-    unfinished = path.with_suffix(".npy.unfinished")
-    try:
-        with unfinished.open("wb") as array, warnings.catch_warnings():
-            header = {
-                "descr": "|u1",
-                "fortran_order": False,
-                "shape": (len(files), size, size, 3),
-            }
-            np.lib.format.write_array_header_2_0(array, header)
-            warnings.simplefilter("ignore")  # what is wrong with a picture, the audit says
-            decoded = _in_parallel(pixels, files)
-            for image in progress(decoded, "decoding faces", len(files)):
-                array.write(image.tobytes())
-            array.flush()
-            os.fsync(array.fileno())
-        with path.with_suffix(".json").open("w") as account:
-            json.dump(problems, account)
-            account.flush()
-            os.fsync(account.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_file(path) as array, warnings.catch_warnings():
+        header = {
+            "descr": "|u1",
+            "fortran_order": False,
+            "shape": (len(files), size, size, 3),
+        }
+        np.lib.format.write_array_header_2_0(array, header)
+        warnings.simplefilter("ignore")  # what is wrong with a picture, the audit says
+        decoded = _in_parallel(pixels, files)
+        for image in progress(decoded, "decoding faces", len(files)):
+            array.write(image.tobytes())
+        with whole_file(path.with_suffix(".json")) as account:
+            account.write(json.dumps(problems).encode())
 
 
 def _read(file: Path, digest: str) -> bytes:

@@ -3,7 +3,6 @@
 Measured on the original file, turned upright, not on the square that a model sees.
 """
 
-import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from src.data.black_corners import has_black_corner
 from src.data.decoding import UnusablePictureError, decode_whole
 from src.data.fingerprint import fingerprint
 from src.errors import EnvironmentFaultError
+from src.files import whole_file
 
 MEASURES = {
     "width": "px",
@@ -172,21 +172,15 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _keep(new: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Add rows to what other processes may have added meanwhile; whole, or not at all."""
-    unfinished = path.with_suffix(".unfinished")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             before = _read(path)
             old = before[~before.index.isin(new.index)]
             everything = pd.concat([old, new]) if len(old) else new
-            with unfinished.open("wb") as file:
+            with whole_file(path) as file:
                 everything.to_parquet(file)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
         raise EnvironmentFaultError(
             f"What was measured cannot be kept: {error.strerror or error}. "
             f"Received: data.cache_dir={path.parent.parent}. "

@@ -12,6 +12,7 @@ import numpy as np
 from filelock import FileLock
 
 from src.errors import EnvironmentFaultError
+from src.files import whole_file
 
 SHARD_BYTES = 64_000_000  # what a killed build loses at most
 _ABOUT = "about.json"
@@ -86,7 +87,9 @@ def open_or_build(
             files = _files(path, num_rows, row_shape)
             for file, rows in files:
                 if not _is_whole(file, rows, row_shape):
-                    _write(file, _converted(compute(rows)))
+                    values = _converted(compute(rows))
+                    with whole_file(file) as opened:
+                        np.save(opened, values)
             os.utime(path / _ABOUT)  # when it was last used
             return ShardedArray(tuple(np.load(file, mmap_mode="r") for file, _ in files))
     except OSError as error:
@@ -125,15 +128,3 @@ def _converted(values: np.ndarray) -> np.ndarray:
     if not np.isfinite(halves).all():
         raise NotFloat16Error(f"the largest is {np.abs(values).max():.3g}")
     return halves
-
-
-def _write(file: Path, values: np.ndarray) -> None:
-    unfinished = file.with_suffix(".npy.unfinished")
-    try:
-        with unfinished.open("wb") as opened:
-            np.save(opened, values)
-            opened.flush()
-            os.fsync(opened.fileno())
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """The state of an unfinished trial on disk, from which it goes on after any interruption."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from src.console import stderr
 from src.errors import EnvironmentFaultError
+from src.files import whole_file
 from src.training.history import History
 from src.training.program import Program
 
@@ -104,14 +104,10 @@ class Checkpoint:
             file.unlink()
 
     def _write(self, name: str, arrays: Sequence[np.ndarray], state: dict[str, object]) -> None:
-        unfinished = self._folder / f"{name}.npy.unfinished"
-        with unfinished.open("wb") as file:
+        with whole_file(self._folder / f"{name}.npy") as file:
             np.save(file, np.array(json.dumps(state)))
             for array in arrays:
                 np.save(file, array)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(self._folder / f"{name}.npy")
 
     def _restore(self, name: str, variables: Sequence[keras.Variable]) -> None:
         path = self._folder / f"{name}.npy"

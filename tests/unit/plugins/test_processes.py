@@ -21,7 +21,8 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode
-from hydra_plugins.process_launcher._core import INTERRUPTED, Exit, Processes, launch
+from hydra_plugins.process_launcher._core import Exit, Processes, launch
+from hydra_plugins.process_launcher._worker import INTERRUPTED
 from hydra_plugins.process_launcher.launcher import ProcessLauncher
 from omegaconf import DictConfig
 

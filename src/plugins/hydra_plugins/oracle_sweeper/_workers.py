@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from hydra_plugins.process_launcher._core import INTERRUPTED, Exit, Processes
+from hydra_plugins.process_launcher._core import Exit, Processes
+from hydra_plugins.process_launcher._worker import INTERRUPTED
 from hydra_plugins.process_launcher.launcher import ProcessLauncher
 from omegaconf import DictConfig
 

@@ -5,39 +5,36 @@ folder is, and tells this one when the job is over. Whatever becomes of a proces
 """
 
 import contextlib
-import gc
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.process
 import os
 import signal
-import sys
-import threading
-import traceback
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cloudpickle
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import (
     JobReturn,
     JobStatus,
     configure_log,
     filter_overrides,
-    run_job,
     setup_globals,
 )
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from hydra_plugins.process_launcher._worker import (
+    log_file,
+    read_result,
+    run_call,
+    run_hydra_job,
+    work,
+    write_job,
+)
 
 if TYPE_CHECKING:
     from hydra_plugins.process_launcher.launcher import ProcessLauncher
 
-INTERRUPTED = 130  # exit status of what Ctrl-C or SIGTERM ended, as in a shell
 _PATIENCE_SECONDS = 20  # for a process without a job to end; Python takes a second or two
 _spawning = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
 
@@ -132,7 +129,7 @@ class Processes:
             program: A job of the same program may follow it in its process; after None, no job.
         """
         launcher = self._launcher
-        self._begin(number, program, _run_hydra_job, (
+        self._begin(number, program, run_hydra_job, (
             launcher.hydra_context, launcher.config, launcher.task_function, list(overrides),
             number, Singleton.get_state(),
         ))  # fmt: skip
@@ -153,9 +150,9 @@ class Processes:
             program: As of `start`.
         """
         first, *others = numbers
-        self._begin(first, program, _run_call, (call, argument))
+        self._begin(first, program, run_call, (call, argument))
         for number in others:
-            link = self._folder / str(number) / "output.log"
+            link = log_file(self._folder / str(number))
             link.parent.mkdir(parents=True, exist_ok=True)
             if link.is_symlink():
                 link.unlink()
@@ -167,11 +164,7 @@ class Processes:
     ) -> None:
         folder = self._folder / str(number)
         folder.mkdir(parents=True, exist_ok=True)
-        _result_file(folder).unlink(missing_ok=True)
-        if (folder / "output.log").is_symlink():  # of an earlier try, beside others
-            (folder / "output.log").unlink()
-        # By a file: a child that is killed before it has emptied its pipe would block us for ever.
-        _write(cloudpickle.dumps((run, arguments)), _payload_file(folder))
+        write_job(folder, run, arguments)
         self._worker_for(program).begin(number, folder)
 
     def wait(self, timeout: float | None = None) -> list[Exit]:
@@ -222,8 +215,8 @@ class Processes:
         else:
             return None
         assert number is not None  # noqa: S101  it was busy
-        result = _read(_result_file(worker.folder))
-        return Exit(number, result, exit_code, worker.folder / "output.log")
+        result = read_result(worker.folder)
+        return Exit(number, result, exit_code, log_file(worker.folder))
 
     def _busy(self) -> list[_Worker]:
         return [worker for worker in self._workers if worker.number is not None]
@@ -245,7 +238,7 @@ class Processes:
         slot = next(slot for slot in range(launcher.n_jobs) if slot not in taken)
         ours, theirs = _spawning.Pipe()
         process = _spawning.Process(
-            target=_work,
+            target=work,
             args=(theirs, _cores(launcher.n_jobs, launcher.cores_per_job, slot),
                   _environment(launcher.gpus, slot)),
             name=f"worker {slot}",
@@ -299,96 +292,6 @@ def _lost(ended: Exit) -> JobReturn:
     return JobReturn(status=JobStatus.FAILED, _return_value=error)
 
 
-def _work(
-    jobs: multiprocessing.connection.Connection, cores: set[int], environment: Mapping[str, str]
-) -> None:
-    """What runs in a worker's process: job after job, until one fails or no other can come."""
-    if cores:
-        os.sched_setaffinity(0, cores)
-    os.environ.update(environment)
-    threading.Thread(target=_follow_parent, daemon=True).start()
-    home = Path.cwd()
-    while (relative := _next_job(jobs)) is not None:
-        os.chdir(home)
-        folder = home / relative  # a job may go elsewhere
-        _print_to(folder / "output.log")
-        try:
-            result = _run(folder)
-        except KeyboardInterrupt:
-            sys.exit(INTERRUPTED)
-        _write(_pickled(result), _result_file(folder))
-        sys.stdout.flush()
-        sys.stderr.flush()
-        if result.status is JobStatus.FAILED:
-            return  # what a failure leaves behind is nothing to build on
-        with contextlib.suppress(OSError):  # nobody listens: no other job will come
-            jobs.send(None)
-        gc.collect()  # a model is a ring of references: Python would keep several for a while
-
-
-def _next_job(jobs: multiprocessing.connection.Connection) -> Path | None:
-    """Its folder, when it comes; None once the parent has closed the pipe, or is no more."""
-    try:
-        return Path(jobs.recv())
-    except (EOFError, OSError):
-        return None
-
-
-def _run(folder: Path) -> JobReturn:
-    """The job that waits in a folder."""
-    try:
-        payload = _payload_file(folder).read_bytes()
-        _payload_file(folder).unlink()
-        run, arguments = cloudpickle.loads(payload)
-        result: JobReturn = run(*arguments)
-    except Exception as error:
-        traceback.print_exc()
-        return JobReturn(status=JobStatus.FAILED, _return_value=error)
-    return result
-
-
-def _run_hydra_job(
-    context: HydraContext, config: DictConfig, task_function: TaskFunction,
-    overrides: Sequence[str], number: int, singletons: dict[str, Any],
-) -> JobReturn:  # fmt: skip
-    """A job as Hydra runs it. What an earlier one has set is set anew."""
-    setup_globals()
-    if Plugins in Singleton._instances:  # Hydra would run the modules of all plugins again
-        singletons["instances"][Plugins] = Plugins.instance()
-    Singleton.set_state(singletons)
-    sweep_config = context.config_loader.load_sweep_config(config, list(overrides))
-    with open_dict(sweep_config):
-        sweep_config.hydra.job.id = f"job_{number}"
-        sweep_config.hydra.job.num = number
-    HydraConfig.instance().set_config(sweep_config)
-    return run_job(
-        hydra_context=context,
-        config=sweep_config,
-        task_function=task_function,
-        job_dir_key="hydra.sweep.dir",
-        job_subdir_key="hydra.sweep.subdir",
-    )
-
-
-def _run_call(call: Callable[[Any], Any], argument: Any) -> JobReturn:
-    return JobReturn(status=JobStatus.COMPLETED, _return_value=call(argument))
-
-
-def _print_to(log: Path) -> None:
-    """From now on, what this process and its C++ libraries print goes to the end of a file."""
-    with log.open("ab", buffering=0) as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-
-
-def _follow_parent() -> None:
-    """Stop in good order when the process that started this one is no more, even by kill -9."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
 def _cores(n_jobs: int, cores_per_job: int | None, slot: int) -> set[int]:
     """The processor cores of a slot; empty where all may be used, or the system cannot say."""
     if not hasattr(os, "sched_getaffinity"):
@@ -412,38 +315,3 @@ def _interrupts_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _payload_file(folder: Path) -> Path:
-    return folder / "job.pickle"
-
-
-def _result_file(folder: Path) -> Path:
-    return folder / "job_return.pickle"
-
-
-def _pickled(result: JobReturn) -> bytes:
-    """A result that the parent can read, whatever exception it carries."""
-    try:
-        content: bytes = cloudpickle.dumps(result)
-        cloudpickle.loads(content)
-    except Exception:
-        text = "".join(traceback.format_exception(result._return_value))
-        error = RuntimeError(text)
-        content = cloudpickle.dumps(JobReturn(status=JobStatus.FAILED, _return_value=error))
-    return content
-
-
-def _write(content: bytes, file: Path) -> None:
-    """Write a file that appears under its name when it is whole."""
-    unfinished = file.with_suffix(".unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(file)
-
-
-def _read(file: Path) -> JobReturn | None:
-    try:
-        result: JobReturn = cloudpickle.loads(file.read_bytes())
-    except FileNotFoundError:
-        return None
-    return result
