@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,7 @@ class Part:
         """What a model gets for these places: here the pictures."""
         return self.images(places)
 
-    def subset(self, count: int, seed: int) -> "Part":
+    def subset(self, count: int, seed: int) -> Self:
         """At most `count` faces, drawn at random by `seed`, in their order here."""
         if count >= len(self):
             return self

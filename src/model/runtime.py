@@ -19,7 +19,7 @@ def set_up(seed: int, precision: Precision, deterministic: bool) -> None:
             stay so: TensorFlow has no way back within a process.
     """
     keras.utils.clear_session()
-    seed_everything(seed)
+    keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(str(precision))
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -28,11 +28,6 @@ def set_up(seed: int, precision: Precision, deterministic: bool) -> None:
             tf.config.list_logical_devices()  # looks for GPUs now, and complains now
         if deterministic:
             tf.config.experimental.enable_op_determinism()
-
-
-def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and the backend; 0 is a seed."""
-    keras.utils.set_random_seed(seed)
 
 
 def seed_layers(seed: int) -> None:

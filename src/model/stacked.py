@@ -20,12 +20,7 @@ State = dict[str, np.ndarray]
 """A head's variables by name, such as `hidden_1/kernel`, `dropout/seed`, and its optimizer's by
 place, such as `optimizer/0`."""
 
-_VARYING = (
-    "weight_decay",
-    "beta_1",
-    "beta_2",
-    "epsilon",
-)  # that Keras's arithmetic takes as arrays
+_VARYING = ("weight_decay", "beta_1", "beta_2", "epsilon")  # Keras takes arrays for these too
 _NUM_ROWS = 512  # predicted at a time
 _PRODUCTS = {  # by the inputs' axes: the same for all heads, for a row, for a head
     2: "bi,rcio->rcbo", 3: "rbi,rcio->rcbo", 4: "rcbi,rcio->rcbo",
@@ -103,12 +98,13 @@ class StackedHeads:
         self._optimizer.build(self._weights)
         self._load_optimizer([lane.state for lane in placed])
         self._loss = keras.losses.get(str(self._model.loss))
-        shape = (len(self.streams), None, *[None] * self._num_input_axes(lanes))
+        is_map = self._model.dropout_position is DropoutPosition.before_pooling
+        shape = (len(self.streams), None, *[None, None] * is_map, self._width)
         self._step: Callable[[Any, Any], Any] = tf.function(
             self._train_batch,
             autograph=False,
             input_signature=[
-                tf.TensorSpec((*shape[:-1], self._width), tf.float16),
+                tf.TensorSpec(shape, tf.float16),
                 tf.TensorSpec((len(self.streams), None, 1), tf.float32),
             ],
         )
@@ -173,10 +169,6 @@ class StackedHeads:
     @property
     def _width(self) -> int:
         return int(self._weights[0].shape[2])
-
-    def _num_input_axes(self, lanes: Sequence[Lane]) -> int:
-        before = lanes[0].model.dropout_position is DropoutPosition.before_pooling
-        return 3 if before else 1
 
     def _train_batch(self, activations: tf.Tensor, ages: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:

@@ -11,6 +11,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 from mlflow.utils.uri import append_to_uri_path
 from mlflow.utils.validation import _validate_batch_log_data
+from sqlalchemy.orm import Session
 
 from src.tracking.database import Row, run_all, sqlite_store, transaction
 from src.tracking.patience import is_busy, patient
@@ -64,6 +65,8 @@ _STATEMENTS = (_POINT, _LATEST_POINT, _PARAM, _TAG, _DROPPED_TAG, _NAME, _STATUS
                _INPUT_TAG)  # fmt: skip
 """In the order in which they are run."""
 
+_LIFECYCLE = "SELECT lifecycle_stage FROM runs WHERE run_uuid = :run_uuid"
+
 _RUN = """
     INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status,
         start_time, source_version, lifecycle_stage, artifact_uri, experiment_id)
@@ -113,17 +116,20 @@ class NewRun:
     status: str
 
 
-def write(entries: Mapping[str, Entries]) -> None:
+def write(entries: Mapping[str, Entries]) -> dict[str, MlflowException]:
     """Give each run, by its id, what it is to get; to give it once more changes nothing.
 
     In a SQLite database this is one transaction for all runs. It fills MLflow's own tables with
-    the rows that its client would write. On a server, or where the database refuses a row, it is
-    the client's calls, run by run.
+    the rows that its client would write. On a server, or where the database refuses a row or a run
+    is gone, it is the client's calls, run by run.
+
+    Returns:
+        Why runs were refused, by id: gone, a name with forbidden letters, a parameter that has
+        another value already. All others have got what is theirs.
 
     Raises:
-        MlflowException: If the store is busy (see `is_busy`), and whatever is missing is to be
-            written again; or if a run is gone, a name has forbidden letters, or a parameter has
-            another value already: then all other runs have got what was theirs.
+        MlflowException: If the store is busy (see `is_busy`): whatever is missing is to be written
+            again.
     """
     entries = {run_id: its for run_id, its in entries.items() if its}
     store = sqlite_store()
@@ -134,17 +140,16 @@ def write(entries: Mapping[str, Entries]) -> None:
             if is_busy(error):
                 raise
         else:
-            return
-    refused = []
+            return {}
+    refused = {}
     for run_id, its in entries.items():
         try:
             _write_one_by_one(run_id, its)
         except MlflowException as error:
             if is_busy(error):
                 raise
-            refused.append(error)
-    if refused:
-        raise refused[0]
+            refused[run_id] = error
+    return refused
 
 
 def create(experiment_id: str, runs: Sequence[NewRun]) -> list[tuple[str, str]]:
@@ -186,8 +191,17 @@ def _write_at_once(store: SqlAlchemyStore, entries: Mapping[str, Entries]) -> No
         for statement, row in _rows(store, its):
             rows[statement].append({"run_uuid": run_id, **row})
     with transaction(store) as session:
+        _refuse_deleted(session, list(entries))
         for statement in _STATEMENTS:
             run_all(session, statement, rows[statement])
+
+
+def _refuse_deleted(session: Session, run_ids: Sequence[str]) -> None:
+    """Let the client say which run somebody has deleted; to SQL it is a run like others."""
+    for run_id in run_ids:
+        found = session.connection().exec_driver_sql(_LIFECYCLE, {"run_uuid": run_id}).first()
+        if found is None or found[0] != "active":
+            raise MlflowException(f"The run {run_id} is gone")
 
 
 def _rows(store: SqlAlchemyStore, entries: Entries) -> Iterator[tuple[str, Row]]:

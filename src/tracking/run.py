@@ -41,6 +41,9 @@ class Run:
         is_new: Whether nothing was logged to it yet; parameters are what it is judged by.
         infeasible: Why the configuration cannot be evaluated, or empty.
         pruned: Why the trial was cut short, or empty.
+        is_open: Whether its end is not written yet.
+        fault: Why the store refused what it was to get; None where it did not. What is logged
+            after a fault is lost.
         is_held: Whether all but files waits for `write_waiting`, which writes for many at once.
     """
 
@@ -60,6 +63,8 @@ class Run:
         self.is_new = is_new
         self.infeasible = ""
         self.pruned = ""
+        self.is_open = True
+        self.fault: MlflowException | None = None
         self.is_held = False
         self._artifact_uri = artifact_uri
         self._waiting = Entries()
@@ -195,8 +200,11 @@ class Run:
 
     def _write(self, is_urgent: bool = True) -> None:
         self._is_urgent |= is_urgent
-        if not self.is_held:
-            write_waiting([self])
+        if self.is_held:
+            return
+        write_waiting([self])
+        if self.fault is not None:
+            raise self.fault
 
     @patient
     def _last_logged_epoch(self) -> int:
@@ -208,13 +216,14 @@ def write_waiting(runs: Sequence[Run]) -> None:
     """Write what waits in these runs, in one transaction where the store allows.
 
     A busy store is waited for, unless nothing but numbers of epochs waits: they go on waiting.
+    A run that the store refuses has a `fault` then; the others get what is theirs.
     """
-    waiting = {run.id: run._waiting for run in runs if run._waiting}
+    waiting = {run.id: run._waiting for run in runs if run._waiting and run.fault is None}
     if any(run._is_urgent for run in runs):
-        patient(entries.write)(waiting)
+        refused = patient(entries.write)(waiting)
     else:
         try:
-            entries.write(waiting)
+            refused = entries.write(waiting)
         except MlflowException as error:
             if not is_busy(error):
                 raise
@@ -222,6 +231,8 @@ def write_waiting(runs: Sequence[Run]) -> None:
             stderr.print(f"The tracking store is busy; {count} numbers wait.")
             return
     for run in runs:
+        run.fault = run.fault or refused.get(run.id)
+        run.is_open = run.is_open and run._waiting.end_time is None
         run._waiting = Entries()
         run._is_urgent = False
 

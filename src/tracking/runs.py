@@ -52,13 +52,16 @@ class Runs:
 
     Attributes:
         all: Every run, in the order of its start.
-        open: Those that have not ended.
     """
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self.all = tuple(runs)
-        self.open = list(runs)
         self._is_together = False
+
+    @property
+    def open(self) -> list[Run]:
+        """Those whose ends are not written yet, and that the store has not refused."""
+        return [run for run in self.all if run.is_open and run.fault is None]
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -66,7 +69,7 @@ class Runs:
 
         In one transaction where the store is a SQLite database. A busy store is waited for,
         unless nothing but numbers of epochs was logged: they go on waiting. If the body raises,
-        all waits until the runs end.
+        all waits until the runs end. A run that the store refuses has a `fault` afterwards.
         """
         if self._is_together:
             yield
@@ -106,11 +109,9 @@ class Runs:
             self._end(runs, lambda run: (RunStatus.KILLED, State.WAITING))
 
     def _end(self, runs: Sequence[Run], ending: Callable[[Run], tuple[int, State]]) -> None:
-        ended = tuple(runs)
         with self.together():
-            for run in ended:
+            for run in runs:
                 run.end(*ending(run))
-        self.open = [run for run in self.open if run not in ended]
 
     def _hold(self, is_held: bool) -> None:
         self._is_together = is_held
@@ -161,7 +162,10 @@ def trial_run(
 ) -> Iterator[Run]:
     """One trial's run; see `trial_runs` and `Start`."""
     with trial_runs(experiment, [Start(name, tags, resume_id)], system_metrics) as runs:
-        yield runs.all[0]
+        (run,) = runs.all
+        if run.fault is not None:
+            raise run.fault
+        yield run
 
 
 def _open(experiment_id: str, starts: Sequence[Start]) -> list[Run]:
@@ -182,13 +186,14 @@ def _open(experiment_id: str, starts: Sequence[Start]) -> list[Run]:
         for start, run in zip(starts, before, strict=True)
         if run is None
     ]
-    patient(entries.write)(resumed)
+    refused = patient(entries.write)(resumed)
     created = iter(entries.create(experiment_id, new))
     runs = []
     for run in before:
         run_id, artifact_uri = (run.info.run_id, run.info.artifact_uri) if run else next(created)
         is_new = run is None or not run.data.params
         runs.append(Run(run_id, experiment_id, is_new, artifact_uri))
+        runs[-1].fault = refused.get(run_id)  # deleted, just now
     return runs
 
 

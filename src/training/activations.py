@@ -77,6 +77,15 @@ class Inputs:
     val: Part
 
 
+@dataclass(frozen=True)
+class ActivationInputs(Inputs):
+    """All of it from the activation cache."""
+
+    batches: ActivationBatches
+    train: ActivationPart
+    val: ActivationPart
+
+
 def picture_inputs(config: Config, dataset: Dataset) -> Inputs:
     """Pictures."""
     train = dataset.part("train")
@@ -99,7 +108,9 @@ def wants_activations(config: Config) -> bool:
     return True
 
 
-def activation_inputs(config: Config, dataset: Dataset, frozen: keras.Model) -> Inputs | None:
+def activation_inputs(
+    config: Config, dataset: Dataset, frozen: keras.Model
+) -> ActivationInputs | None:
     """Activations, computed where they are missing; None where there is no room for them.
 
     Args:
@@ -129,10 +140,10 @@ def activation_inputs(config: Config, dataset: Dataset, frozen: keras.Model) -> 
     pictures = TrainingBatches(train, config.data.batch_size, config.augmentation, config.seed)
     batches = ActivationBatches(pictures, train.ages, arrays[: len(views)])
     if config.augmentation.changes_pictures:
-        measured = _with_rows(measured, arrays[-1])
+        measured_activations = _with_rows(measured, arrays[-1])
     else:
-        measured = measured_training_faces(config, _with_rows(train, arrays[0]))
-    return Inputs(batches, measured, _with_rows(val, arrays[len(views)]))
+        measured_activations = measured_training_faces(config, _with_rows(train, arrays[0]))
+    return ActivationInputs(batches, measured_activations, _with_rows(val, arrays[len(views)]))
 
 
 def _with_rows(part: Part, activations: ShardedArray) -> ActivationPart:

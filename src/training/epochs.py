@@ -149,8 +149,7 @@ class EpochEnd(keras.callbacks.Callback):
         The run is told why it is pruned. To be asked before training too: a trial may have died
         between its last epoch and its end.
         """
-        patience = self._fit.early_stopping_patience
-        if len(self.history) >= self._fit.last_epoch or self.history.stops_early(patience):
+        if self.history.is_over(self._fit.last_epoch, self._fit.early_stopping_patience):
             return True
         reason = self._reason_to_prune(self.history)
         if reason:

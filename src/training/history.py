@@ -39,6 +39,10 @@ class History:
             return 0
         return int(np.argmin(self.curve)) + 1
 
+    def is_over(self, last_epoch: int, patience: int | None) -> bool:
+        """Whether all epochs are spent, or too many in vain."""
+        return len(self) >= last_epoch or self.stops_early(patience)
+
     def stops_early(self, patience: int | None) -> bool:
         """Whether the last `patience` epochs brought no better validation MAE."""
         return patience is not None and len(self) > 0 and len(self) - self.best_epoch >= patience

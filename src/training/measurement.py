@@ -1,6 +1,7 @@
 """Errors after an epoch and at the end, always in inference mode on unchanged pictures."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import keras
 import numpy as np
@@ -11,6 +12,8 @@ from src.data import Part
 from src.metrics import baseline_metrics, mean_absolute_error, regression_metrics
 from src.statistics import difference_interval, mean_interval
 from src.training.history import EpochRecord, History
+
+Faces = TypeVar("Faces", bound=Part)
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Measured:
         return self.part.faces[["row", "file_name", "age"]].assign(prediction=self.predictions)
 
 
-def measured_training_faces(config: Config, train: Part) -> Part:
+def measured_training_faces(config: Config, train: Faces) -> Faces:
     """The training faces that are measured, the same ones in every trial of a study."""
     return train.subset(config.fit.train_eval_limit, config.data.split.seed)
 
@@ -65,13 +68,40 @@ def epoch_metrics(train: Measured, val: Measured, loss: str) -> EpochRecord:
     Both are in inference mode, without dropout and augmentation; what the optimizer saw is
     another number.
     """
-    return {
-        "mae/train": train.mae,
-        "mae/val": val.mae,
-        "mae/gap": val.mae - train.mae,
-        "loss/train": _loss(loss, train),
-        "loss/val": _loss(loss, val),
-    }
+    (metrics,) = epoch_metrics_of_many(
+        {"train": train.part, "val": val.part},
+        {"train": train.predictions[None], "val": val.predictions[None]},
+        loss,
+    )
+    return metrics
+
+
+def epoch_metrics_of_many(
+    parts: dict[str, Part], predictions: dict[str, np.ndarray], loss: str
+) -> list[EpochRecord]:
+    """As `epoch_metrics`, of several models at once.
+
+    Args:
+        parts: The faces, by `train` and `val`.
+        predictions: Ages in years, by the same, shape `(models, n)`.
+        loss: Keras's name of it.
+
+    Returns:
+        A record for each model.
+    """
+    metrics: dict[str, np.ndarray] = {}
+    for name, part in parts.items():
+        ages = np.broadcast_to(part.ages, predictions[name].shape)
+        metrics[f"mae/{name}"] = np.abs(
+            np.subtract(predictions[name], ages, dtype=np.float64)
+        ).mean(axis=1)
+        losses = keras.losses.get(loss)(ages, predictions[name])
+        metrics[f"loss/{name}"] = keras.ops.convert_to_numpy(losses)
+    metrics["mae/gap"] = metrics["mae/val"] - metrics["mae/train"]
+    return [
+        {key: float(values[place]) for key, values in metrics.items()}
+        for place in range(len(metrics["mae/gap"]))
+    ]
 
 
 def final_metrics(
@@ -112,7 +142,3 @@ def part_metrics(name: str, measured: Measured, train_ages: np.ndarray) -> dict[
     ages = measured.part.ages
     metrics = regression_metrics(ages, measured.predictions) | baseline_metrics(train_ages, ages)
     return {f"{name}/{key}": value for key, value in metrics.items()}
-
-
-def _loss(name: str, measured: Measured) -> float:
-    return float(keras.losses.get(name)(measured.part.ages, measured.predictions))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
+import keras
+
 from src.config import Config, run_name
 from src.config.schema import FitConfig
 from src.console import stderr
@@ -122,15 +124,18 @@ def start_model(config: Config, dataset: Dataset) -> tuple[Program, Inputs]:
     )
     if wants_activations(config):
         program = start(is_cached=True)
-        assert program.frozen is not None  # noqa: S101  wants_activations
-        try:
-            activations = activation_inputs(config, dataset, program.frozen)
-        except NotFloat16Error as error:
-            stderr.print(f"The activation cache is off: an activation is no float16; {error}.")
-        else:
-            if activations is not None:
-                return program, activations
+        activations = program.frozen and _activations(config, dataset, program.frozen)
+        if activations is not None:
+            return program, activations
     return start(is_cached=False), pictures
+
+
+def _activations(config: Config, dataset: Dataset, frozen: keras.Model) -> Inputs | None:
+    try:
+        return activation_inputs(config, dataset, frozen)
+    except NotFloat16Error as error:
+        stderr.print(f"The activation cache is off: an activation is no float16; {error}.")
+        return None
 
 
 def what_was_done(fit: FitConfig, saved: Checkpoint) -> History | None:

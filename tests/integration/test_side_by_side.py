@@ -7,12 +7,13 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.tracking import MlflowClient
 
 from src.tracking.checkpoints import checkpoint_folder
 from src.tracking.state import State
-from src.training import TrialResult, run_trial, side_by_side
+from src.training import TrialResult, run_trial
 from src.training.checkpoint import open_checkpoint
-from src.training.side_by_side import run_side_by_side
+from src.training.side_by_side import ending, run_side_by_side, stacks, training
 from tests.integration.stored import artifacts, curve, fetch, read_artifact
 
 pytestmark = pytest.mark.slow
@@ -109,7 +110,7 @@ def test_diverged_trial_is_infeasible_and_leaves_the_others_alone(configs) -> No
 
 
 def interrupt_after(monkeypatch, epoch: int) -> None:
-    records, calls = side_by_side._records, []
+    records, calls = training.epoch_metrics_of_many, []
 
     def count(*args):
         calls.append(1)
@@ -117,7 +118,7 @@ def interrupt_after(monkeypatch, epoch: int) -> None:
             raise KeyboardInterrupt
         return records(*args)
 
-    monkeypatch.setattr(side_by_side, "_records", count)
+    monkeypatch.setattr(training, "epoch_metrics_of_many", count)
 
 
 @pytest.mark.parametrize("then", ["side by side", "alone"])
@@ -151,14 +152,14 @@ def test_trial_interrupted_alone_goes_on_side_by_side(configs, run_until_epoch) 
 
 def test_failure_of_ours_at_the_end_of_one_spares_the_others(configs, monkeypatch) -> None:
     trials = configs(each=DIFFERENT[:3])
-    log_outcome = side_by_side.record.log_outcome
+    log_outcome = ending.record.log_outcome
 
     def fail_for_one(run, config, *rest, **options):
         if config.study.trial == 2:
             raise ZeroDivisionError("a defect")
         return log_outcome(run, config, *rest, **options)
 
-    monkeypatch.setattr(side_by_side.record, "log_outcome", fail_for_one)
+    monkeypatch.setattr(ending.record, "log_outcome", fail_for_one)
     first, bad, last = run_side_by_side(trials)
     assert isinstance(bad, ZeroDivisionError)
     assert (first.state, last.state) == (State.COMPLETE, State.COMPLETE)
@@ -223,7 +224,25 @@ def test_without_room_they_run_one_after_the_other(configs, monkeypatch, capsys)
 def test_heads_that_do_not_fit_into_memory_train_in_portions(configs, monkeypatch) -> None:
     trials = configs(each=DIFFERENT[:3])
     whole = run_side_by_side(trials)
-    monkeypatch.setattr(side_by_side, "_MAX_BYTES", 1)
+    monkeypatch.setattr(stacks, "_MAX_BYTES", 1)
     again = run_side_by_side(configs("study.name=portions", each=DIFFERENT[:3]))
     for one, other in zip(whole, again, strict=True):
         assert one.val_mae == pytest.approx(other.val_mae, abs=1e-3)
+
+
+def test_run_that_is_deleted_meanwhile_costs_its_trial_alone(configs, monkeypatch) -> None:
+    records, calls = training.epoch_metrics_of_many, []
+
+    def delete_one(*args):
+        calls.append(1)
+        if len(calls) == 3:
+            (run,) = MlflowClient().search_runs(["1"], "tags.trial = '2'")
+            MlflowClient().delete_run(run.info.run_id)
+        return records(*args)
+
+    monkeypatch.setattr(training, "epoch_metrics_of_many", delete_one)
+    first, gone, last = run_side_by_side(
+        configs("model.dropout_position=after_pooling", each=[["seed=0"], ["seed=1"], ["seed=2"]])
+    )
+    assert (first.state, last.state) == (State.COMPLETE, State.COMPLETE)
+    assert isinstance(gone, Exception)

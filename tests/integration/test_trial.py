@@ -344,14 +344,16 @@ def test_busy_store_delays_numbers_and_loses_none(run, monkeypatch, caplog) -> N
     write = entries.write
     calls = []
 
-    def busy_twice(its: Mapping[str, entries.Entries]) -> None:
+    def busy_twice(
+        its: Mapping[str, entries.Entries],
+    ) -> dict[str, mlflow.exceptions.MlflowException]:
         if any(waiting.metrics for waiting in its.values()):
             calls.append(1)
             if len(calls) <= 2:
                 raise mlflow.exceptions.MlflowException(
                     "locked", error_code=TEMPORARILY_UNAVAILABLE
                 )
-        write(its)
+        return write(its)
 
     monkeypatch.setattr(entries, "write", busy_twice)
     result = run()

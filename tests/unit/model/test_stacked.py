@@ -10,7 +10,6 @@ from src.config import Config
 from src.config.schema import DropoutPosition
 from src.model import build_optimizer
 from src.model.head import build_learning_head
-from src.model.runtime import seed_everything
 from src.model.stacked import Lane, StackedHeads, initial_state, named_variables
 
 pytestmark = pytest.mark.slow
@@ -35,7 +34,7 @@ class Alone:
     """A head as a Keras model, compiled and stepped as a trial does."""
 
     def __init__(self, config: Config) -> None:
-        seed_everything(config.seed)
+        keras.utils.set_random_seed(config.seed)
         self.head = build_learning_head(config.model, MEAN_AGE, shape(config))
         optimizer = build_optimizer(config.optimizer, config.schedule, STEPS, EPOCHS)
         self.head.compile(optimizer, loss=str(config.model.loss))

@@ -87,9 +87,9 @@ def transactions(monkeypatch) -> list[tuple[int, int]]:
     seen: list[tuple[int, int]] = []
     write = entries.write
 
-    def watched(its: dict[str, entries.Entries]) -> None:
+    def watched(its: dict[str, entries.Entries]) -> dict[str, MlflowException]:
         seen.append((len(its), sum(len(waiting.metrics) for waiting in its.values())))
-        write(its)
+        return write(its)
 
     monkeypatch.setattr(entries, "write", watched)
     return seen
@@ -175,6 +175,39 @@ def test_what_happens_together_is_one_transaction(store, transactions) -> None:
     assert transactions[3:] == [(3, 0)]
 
 
+def test_run_that_is_deleted_meanwhile_costs_itself_alone(store) -> None:
+    with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as runs:
+        gone, stays = runs.all
+        runs.log_epochs(runs.all, [epoch(1, 9)] * 2)
+        MlflowClient().delete_run(gone.id)
+        runs.log_epochs(runs.all, [epoch(2, 8)] * 2)
+        assert "deleted" in str(gone.fault) or "active" in str(gone.fault)
+        assert runs.open == [stays]
+    assert state(stays) == ("FINISHED", "COMPLETE")
+    history = MlflowClient().get_metric_history(stays.id, "mae/val")
+    assert [point.value for point in history] == [9, 4]
+
+
+def test_lone_run_that_is_deleted_meanwhile_raises(store) -> None:
+    with trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run:
+        MlflowClient().delete_run(run.id)
+        with pytest.raises(MlflowException):
+            run.log_epochs([epoch(1, 9)])
+
+
+def test_run_whose_end_could_not_be_written_is_still_open(store, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    with trial_runs(EXPERIMENT, starts("a"), system_metrics=False) as runs:
+        with monkeypatch.context() as patched:
+            patched.setattr(entries, "write", fail)
+            with pytest.raises(OSError, match="No space"):
+                runs.close(runs.all)
+        assert runs.open == list(runs.all)
+    assert state(runs.all[0]) == ("FINISHED", "COMPLETE")
+
+
 def test_trials_end_one_by_one_each_in_its_own_way(store) -> None:
     with trial_runs(EXPERIMENT, starts("a", "b", "c", "d"), system_metrics=False) as runs:
         a, b, c, d = runs.all
@@ -237,11 +270,11 @@ def test_all_but_epochs_is_tried_until_the_store_takes_it(store, monkeypatch) ->
     monkeypatch.setattr("time.sleep", lambda _: None)
     write, calls = entries.write, []
 
-    def busy_twice(its: dict) -> None:
+    def busy_twice(its: dict) -> dict:
         calls.append(1)
         if len(calls) < 3:
             raise MlflowException("locked", TEMPORARILY_UNAVAILABLE)
-        write(its)
+        return write(its)
 
     with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as runs:
         monkeypatch.setattr(entries, "write", busy_twice)
