@@ -1,9 +1,10 @@
 """The regressor, its optimizer and its runtime. The one door to Keras's building blocks."""
 
 from src.model.backbone import fetch_weights
+from src.model.initial import initialise
 from src.model.optimizer import LiveCosineDecay, build_optimizer, learning_rate
 from src.model.regressor import build_regressor, divide, inference_model
-from src.model.runtime import seed_layers, set_up
+from src.model.runtime import set_up
 
 __all__ = [
     "LiveCosineDecay",
@@ -12,7 +13,7 @@ __all__ = [
     "divide",
     "fetch_weights",
     "inference_model",
+    "initialise",
     "learning_rate",
-    "seed_layers",
     "set_up",
 ]

@@ -13,23 +13,25 @@ _IMAGENET_FILE = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
 _IMAGENET_URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet"
 
 
-def build_backbone(image_size: int, weights: str | None) -> keras.Model:
-    """ResNet50 without its top.
+def build_backbone(image_size: int) -> keras.Model:
+    """ResNet50 without its top, for pictures of that edge, px, >= 32."""
+    return keras.applications.ResNet50(
+        include_top=False, weights=None, input_shape=(image_size, image_size, 3), name=NAME
+    )
+
+
+def load_weights(backbone: keras.Model, weights: str) -> None:
+    """Take weights from elsewhere.
 
     Args:
-        image_size: Edge of the pictures, px, >= 32.
+        backbone: ResNet50; changed in place.
         weights: `imagenet`; or a file: weights that Keras saved of a ResNet50 without top
-            (`.h5`), or a whole regressor that a trial saved (`.keras`); or None for random.
+            (`.h5`), or a whole regressor that a trial saved (`.keras`).
 
     Raises:
         FileNotFoundError: If ImageNet's weights are not on disk and cannot be fetched.
         ValueError: If the file holds no weights that fit.
     """
-    backbone = keras.applications.ResNet50(
-        include_top=False, weights=None, input_shape=(image_size, image_size, 3), name=NAME
-    )
-    if weights is None:
-        return backbone
     path = fetch_weights(weights)
     try:
         if path.suffix == ".keras":
@@ -43,7 +45,6 @@ def build_backbone(image_size: int, weights: str | None) -> keras.Model:
             f"The file holds no weights of a ResNet50 without top: {reason}. "
             f"Received: model.weights={weights}. Fix: model.weights=<another file>, or null"
         ) from error
-    return backbone
 
 
 def freeze(backbone: keras.Model, until: str, freeze_batch_norm: bool) -> None:

@@ -5,18 +5,12 @@ import keras
 from src.config.schema import DropoutPosition, ModelConfig
 from src.model.dropout import Dropout
 
+OUTPUT = "age_years"
+"""Name of the last layer."""
 
-def head_layers(model: ModelConfig, mean_age: float) -> list[keras.layers.Layer]:
-    """The layers in the order in which they are applied to the backbone's feature map.
 
-    To be made before the backbone: Keras draws each layer's seed when the layer is made, so the
-    head's initial weights and dropout masks then follow from the trial's seed and from the head
-    alone, and a head can be trained by itself.
-
-    Args:
-        model: Dropout, hidden layers and output.
-        mean_age: Start of the output's bias, years.
-    """
+def head_layers(model: ModelConfig) -> list[keras.layers.Layer]:
+    """The layers in the order in which they are applied to the backbone's feature map."""
     dropout = Dropout(model.dropout_rate, name="dropout")
     pooling = keras.layers.GlobalAveragePooling2D(name="pooling")
     hidden = [
@@ -26,27 +20,23 @@ def head_layers(model: ModelConfig, mean_age: float) -> list[keras.layers.Layer]
     age = keras.layers.Dense(
         1,
         activation=str(model.output_activation),
-        bias_initializer=keras.initializers.Constant(mean_age),
         dtype="float32",
-        name="age_years",
+        name=OUTPUT,
     )
     if model.dropout_position is DropoutPosition.before_pooling:
         return [dropout, pooling, *hidden, age]
     return [pooling, dropout, *hidden, age]
 
 
-def build_learning_head(
-    model: ModelConfig, mean_age: float, activation_shape: tuple[int, ...]
-) -> keras.Model:
+def build_learning_head(model: ModelConfig, activation_shape: tuple[int, ...]) -> keras.Model:
     """From a frozen backbone's activations to years, as the learner of `divide` does.
 
     Args:
         model: See `head_layers`.
-        mean_age: See `head_layers`.
         activation_shape: Of a picture's activations: a feature map, or a vector where pooling
             comes before dropout and is frozen too.
     """
-    layers = head_layers(model, mean_age)
+    layers = head_layers(model)
     first = next(place for place, layer in enumerate(layers) if isinstance(layer, Dropout))
     activations = keras.Input(activation_shape, name="activations")
     value = activations

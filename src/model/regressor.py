@@ -17,30 +17,23 @@ IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
 """Mean of ImageNet's pixels as `keras.applications.resnet.preprocess_input` subtracts it."""
 
 
-def build_regressor(model: ModelConfig, image_size: int, mean_age: float) -> keras.Model:
-    """Build the regressor, with pretrained weights and frozen layers as configured.
+def build_regressor(model: ModelConfig, image_size: int) -> keras.Model:
+    """Build the regressor, with frozen layers as configured; see `initialise` for its weights.
 
     Input: uint8 RGB of shape `(n, image_size, image_size, 3)`. Output: float32 of shape
     `(n, 1)`, years. Preprocessing is part of the model, so whoever loads it feeds it plain
     pictures. Under a mixed policy the output layer stays float32.
 
     Args:
-        model: Architecture, weights and what of them is frozen.
+        model: Architecture and what of it is frozen.
         image_size: Edge of the pictures, px, >= 32.
-        mean_age: Start of the output's bias, years; so the first predictions are sensible and a
-            ReLU output is not dead from the start.
-
-    Raises:
-        FileNotFoundError: If pretrained weights cannot be had.
-        ValueError: If they do not fit.
     """
-    head = head_layers(model, mean_age)
     pictures = keras.Input((image_size, image_size, 3), dtype="uint8", name="pictures")
-    backbone = build_backbone(image_size, model.weights)
+    backbone = build_backbone(image_size)
     freeze(backbone, model.freeze, model.freeze_batch_norm)
     set_batch_norm_momentum(backbone, model.batch_norm_momentum)
     value = backbone(_preprocess(pictures, model.input_mode))
-    for layer in head:
+    for layer in head_layers(model):
         value = layer(value)
     return keras.Model(pictures, value, name="age_regressor")
 

@@ -1,9 +1,6 @@
 """Process-wide settings of Keras and its backend."""
 
-import random
-
 import keras
-import numpy as np
 
 from src.config.schema import Precision
 from src.console import native_chatter_hidden
@@ -28,13 +25,3 @@ def set_up(seed: int, precision: Precision, deterministic: bool) -> None:
             tf.config.list_logical_devices()  # looks for GPUs now, and complains now
         if deterministic:
             tf.config.experimental.enable_op_determinism()
-
-
-def seed_layers(seed: int) -> None:
-    """Seed what new layers draw their seeds from, which is all that a trial's numbers need.
-
-    Seeding TensorFlow too would empty its cache of kernels: the next step of a traced ResNet50
-    took 5.6 s instead of 0.4 (32 px, 2 cores).
-    """
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  Keras draws from the legacy generator, if from any

@@ -13,8 +13,8 @@ import tensorflow as tf
 from src.config.schema import DropoutPosition, ModelConfig, OptimizerConfig, ScheduleConfig
 from src.model.dropout import Dropout, drop_where, uniform_draws
 from src.model.head import build_learning_head
+from src.model.initial import initialise_head
 from src.model.optimizer import learning_rate
-from src.model.runtime import seed_layers
 
 State = dict[str, np.ndarray]
 """A head's variables by name, such as `hidden_1/kernel`, `dropout/seed`, and its optimizer's by
@@ -242,12 +242,13 @@ def initial_state(
 
     Args:
         model: Its architecture.
-        mean_age: See `build_learning_head`.
+        mean_age: See `initialise_head`.
         activation_shape: See `build_learning_head`.
         seed: The trial's.
     """
-    seed_layers(seed)
-    return weights_of(build_learning_head(model, mean_age, activation_shape))
+    head = build_learning_head(model, activation_shape)
+    initialise_head(head.layers, model.dropout_rate, mean_age, seed)
+    return weights_of(head)
 
 
 def weights_of(head: keras.Model) -> State:

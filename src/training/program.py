@@ -11,8 +11,8 @@ from src.model import (
     build_optimizer,
     build_regressor,
     divide,
+    initialise,
     learning_rate,
-    seed_layers,
     set_up,
 )
 
@@ -91,12 +91,13 @@ def start_program(
     key = (program(config), is_cached, warms_up)
     for kept in _kept:
         if kept.key == key:
-            seed_layers(config.seed)
-            _start_afresh(kept, config, mean_age, rate)
+            initialise(kept.program.regressor, config.model, mean_age, config.seed)
+            _restart_optimizer(kept, rate)
             return kept.program
     forget_kept_model()
     set_up(config.seed, fit.precision, fit.deterministic)
-    regressor = build_regressor(config.model, config.data.image_size, mean_age)
+    regressor = build_regressor(config.model, config.data.image_size)
+    initialise(regressor, config.model, mean_age, config.seed)
     frozen, learner = divide(regressor, config.model)
     fitted = learner if is_cached else regressor
     optimizer = build_optimizer(config.optimizer, config.schedule, steps_per_epoch, fit.epochs)
@@ -115,13 +116,8 @@ def forget_kept_model() -> None:
     _kept.clear()
 
 
-def _start_afresh(
-    kept: _Kept, config: Config, mean_age: float, rate: float | LiveCosineDecay
-) -> None:
-    """Give a used model the state that a new one would have."""
-    fresh = build_regressor(config.model, config.data.image_size, mean_age)
-    for variable, initial in zip(kept.program.regressor.variables, fresh.variables, strict=True):
-        variable.assign(initial)
+def _restart_optimizer(kept: _Kept, rate: float | LiveCosineDecay) -> None:
+    """Give a used optimizer the state that a new one would have."""
     optimizer = kept.program.fitted.optimizer
     for variable, state in zip(optimizer.variables, kept.optimizer_state, strict=True):
         variable.assign(keras.ops.zeros_like(variable) if state is None else state)

@@ -48,6 +48,13 @@ class FrozenResNet(keras_tuner.HyperModel):
         )
 
 
+class RandomSearch(keras_tuner.RandomSearch):
+    """Keras-tuner's, which imports TensorBoard before it looks whether anybody wants it."""
+
+    def _configure_tensorboard_dir(self, callbacks, trial, execution=0):
+        pass
+
+
 def decoded(folder: Path, table: pd.DataFrame) -> tf.data.Dataset:
     def decode(path, age):
         pixels = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
@@ -64,7 +71,7 @@ def main() -> None:
     table = pd.read_csv(folder / "labels.csv").sample(frac=1, random_state=0)
     num_val, num_train = len(table) // 5, len(table) * 3 // 5
     train, val = table[:num_train], table[num_train : num_train + num_val]
-    tuner = keras_tuner.RandomSearch(
+    tuner = RandomSearch(
         FrozenResNet(weights), objective="val_mae", max_trials=trials, overwrite=True,
         directory="random_search", seed=1,
     )  # fmt: skip

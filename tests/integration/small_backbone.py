@@ -15,10 +15,16 @@ class TracedIdentity(keras.layers.Layer):
         return inputs
 
 
-def build_small_backbone(image_size: int, weights: str | None) -> keras.Model:
+def build_small_backbone(image_size: int) -> keras.Model:
     """One strided convolution with batch norm, under ResNet50's name."""
     pictures = keras.Input((image_size, image_size, 3))
     features = keras.layers.Conv2D(8, 5, strides=4, name="conv1_conv")(pictures)
     features = keras.layers.BatchNormalization(name="conv1_bn")(features)
     features = TracedIdentity()(keras.layers.ReLU()(features))
     return keras.Model(pictures, features, name="resnet50")
+
+
+def save_small_weights(seed: int = 0) -> None:
+    """Write `any.weights.h5` for it: other weights for another seed."""
+    keras.utils.set_random_seed(seed)
+    build_small_backbone(32).save_weights("any.weights.h5")

@@ -10,6 +10,7 @@ import pytest
 
 from src.training import activations
 from src.training.program import forget_kept_model
+from tests.integration.small_backbone import save_small_weights
 from tests.integration.stored import curve, read_artifact, same_numbers
 
 pytestmark = pytest.mark.slow
@@ -19,8 +20,8 @@ CACHE = Path(".cache/activations")
 
 @pytest.fixture
 def run_frozen(run, in_tmp_path):
-    """Run a small trial with frozen layers; the small backbone reads no weights."""
-    Path("any.weights.h5").write_bytes(b"weights")
+    """Run a small trial with frozen layers."""
+    save_small_weights()
 
     def run_one(*overrides: str):
         base = ["model.weights=any.weights.h5", "model.freeze=conv1", "augmentation=none"]
@@ -92,7 +93,7 @@ def test_what_moves_an_activation_is_computed_anew(run_frozen, monkeypatch, chan
 def test_other_weights_are_other_activations(run_frozen, monkeypatch) -> None:
     run_frozen()
     calls = count_frozen_batches(monkeypatch)
-    Path("any.weights.h5").write_bytes(b"others!")
+    save_small_weights(seed=1)
     run_frozen("study.name=other")
     assert calls
 

@@ -14,6 +14,7 @@ from src.tracking.state import State
 from src.training import TrialResult, run_trial
 from src.training.checkpoint import open_checkpoint
 from src.training.side_by_side import ending, run_side_by_side, stacks, training
+from tests.integration.small_backbone import save_small_weights
 from tests.integration.stored import artifacts, curve, fetch, read_artifact
 
 pytestmark = pytest.mark.slow
@@ -34,7 +35,7 @@ DIFFERENT = [
 @pytest.fixture
 def configs(small_config, in_tmp_path):
     """Configurations of one group, numbered as trials."""
-    Path("any.weights.h5").write_bytes(b"weights")
+    save_small_weights()
 
     def numbered(*shared: str, each: list[list[str]] = DIFFERENT):
         return [
@@ -166,7 +167,8 @@ def test_failure_of_ours_at_the_end_of_one_spares_the_others(configs, monkeypatc
 
 
 def test_only_the_best_model_is_kept(configs) -> None:
-    results = run_side_by_side(configs("tracking.keep_model=best", each=DIFFERENT[:4]))
+    each = [[f"optimizer.learning_rate={rate}"] for rate in (1e-3, 1e-1, 1e-2)]
+    results = run_side_by_side(configs("tracking.keep_model=best", each=each))
     best = min(results, key=lambda result: result.val_mae)
     kept = [result for result in results if fetch(result.run_id).outputs.model_outputs]
     assert kept == [best]

@@ -123,15 +123,15 @@ def test_infeasible_trial_is_counted_once_and_is_no_failure(sweep) -> None:
 
 
 def test_failed_trial_is_told_retried_and_mended_by_the_next_launch(sweep, monkeypatch) -> None:
-    build, tries = src.training.program.build_regressor, []
+    initialise, tries = src.training.program.initialise, []
 
-    def break_with_dropout(model, *rest):
+    def break_with_dropout(regressor, model, *rest):
         if model.dropout_rate:
             tries.append(model.dropout_rate)
             raise RuntimeError("a defect")
-        return build(model, *rest)
+        return initialise(regressor, model, *rest)
 
-    monkeypatch.setattr("src.training.program.build_regressor", break_with_dropout)
+    monkeypatch.setattr("src.training.program.initialise", break_with_dropout)
     grid = ["model.dropout_rate=0.2,0,0.4"]
     status, printed = sweep(*grid)
     assert status == 1
@@ -144,7 +144,7 @@ def test_failed_trial_is_told_retried_and_mended_by_the_next_launch(sweep, monke
     assert "traceback.txt" in artifacts(failed.run_id)
     assert "a defect" in failed.tags["failure"]
 
-    monkeypatch.setattr("src.training.program.build_regressor", build)
+    monkeypatch.setattr("src.training.program.initialise", initialise)
     status, printed = sweep(*grid)
     assert status == 0, printed
     assert {trial.state for trial in trials()} == {State.COMPLETE}
@@ -165,7 +165,7 @@ def test_sweep_ends_early_by_its_rule(sweep, monkeypatch, rule: str, num_tries: 
         tries.append(1)
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr("src.training.program.build_regressor", broken)
+    monkeypatch.setattr("src.training.program.initialise", broken)
     status, printed = sweep("model.dropout_rate=0,0.1,0.2,0.3,0.4", rule,
                             "hydra.sweeper.max_batch_size=1")  # fmt: skip
     assert status == 1
@@ -281,15 +281,15 @@ def test_last_failure_of_a_search_that_learns_is_mended(sweep, monkeypatch) -> N
     bayesian = ["hydra.sweeper.oracle=bayesian", "hydra.sweeper.num_initial_points=2", LINE,
                 "fit.epochs=1", "hydra.sweeper.max_trials=3",
                 "hydra.sweeper.on_failure=stop"]  # fmt: skip
-    build, tries = src.training.program.build_regressor, []
+    initialise, tries = src.training.program.initialise, []
 
     def break_the_second(*arguments):
         tries.append(1)
         if len(tries) == 2:
             raise RuntimeError("a defect")
-        return build(*arguments)
+        return initialise(*arguments)
 
-    monkeypatch.setattr("src.training.program.build_regressor", break_the_second)
+    monkeypatch.setattr("src.training.program.initialise", break_the_second)
     status, _ = sweep(*bayesian)
     assert status == 1
     status, printed = sweep(*bayesian)
@@ -302,16 +302,16 @@ def test_failure_that_a_search_went_on_from_stays_and_shows_in_the_exit_code(
 ) -> None:
     bayesian = ["hydra.sweeper.oracle=bayesian", "hydra.sweeper.num_initial_points=2", LINE,
                 "fit.epochs=1", "hydra.sweeper.max_trials=3"]  # fmt: skip
-    build, tries = src.training.program.build_regressor, []
+    initialise, tries = src.training.program.initialise, []
 
     def break_the_second_twice(*arguments):
         tries.append(1)
         if len(tries) in (2, 3):
             raise RuntimeError("a defect")
-        return build(*arguments)
+        return initialise(*arguments)
 
     with monkeypatch.context() as broken:
-        broken.setattr("src.training.program.build_regressor", break_the_second_twice)
+        broken.setattr("src.training.program.initialise", break_the_second_twice)
         sweep(*bayesian)
     (failed,) = [trial for trial in trials() if trial.state is State.FAILED]
     # Someone runs the same configuration alone, and it works.

@@ -27,7 +27,7 @@ from tests.integration.stored import artifacts, curve, fetch, read_artifact, sam
 
 pytestmark = pytest.mark.slow
 
-GOLDEN_LOSS = 13.3670
+GOLDEN_LOSS = 13.5874
 """Mean absolute error while training the first epoch, years."""
 
 
@@ -306,7 +306,7 @@ def test_test_part_is_touched_only_when_asked(run) -> None:
 
 
 def test_model_is_kept_by_policy_and_loads_with_pyfunc(run) -> None:
-    worse = ["optimizer.learning_rate=1e-7", "fit.epochs=1"]
+    worse = ["optimizer.learning_rate=10", "fit.epochs=1"]
     none = run("tracking.keep_model=none", "study.name=none")
     best = run("tracking.keep_model=best", "study.name=s")
     second = run("tracking.keep_model=best", "study.name=s", *worse)

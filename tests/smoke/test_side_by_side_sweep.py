@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from src.tracking.state import State
+from tests.integration.small_backbone import save_small_weights
 from tests.integration.stored import curve
 from tests.smoke.test_sweep_processes import (
     children,
@@ -23,7 +24,7 @@ GRID = ["optimizer.learning_rate=1e-1,1e-2,1e-3", "model.dropout_rate=0,0.2,0.5"
 
 @pytest.fixture(autouse=True)
 def weights(in_tmp_path: Path) -> None:
-    (in_tmp_path / "any.weights.h5").write_bytes(b"weights")
+    save_small_weights()
 
 
 def processes() -> set[str]:

@@ -5,7 +5,7 @@ import pytest
 from src.config.schema import Config
 from src.config.validation import FREEZABLE
 from src.errors import MissingFileError, UsageError
-from src.model import build_regressor, inference_model
+from src.model import build_regressor, inference_model, initialise
 from src.model.backbone import build_backbone
 from src.model.regressor import IMAGENET_MEAN_BGR
 
@@ -16,9 +16,10 @@ SIZE = 32
 @pytest.fixture
 def build(compose_config):
     def built(*overrides: str, mean_age: float = 31.0) -> keras.Model:
-        keras.utils.set_random_seed(0)
         config: Config = compose_config("model.weights=null", *overrides)
-        return build_regressor(config.model, SIZE, mean_age)
+        regressor = build_regressor(config.model, SIZE)
+        initialise(regressor, config.model, mean_age, config.seed)
+        return regressor
 
     return built
 
@@ -74,7 +75,7 @@ def trainable(regressor: keras.Model) -> set[str]:
 
 def test_freezing_reaches_as_far_as_it_is_told(tmp_path, build) -> None:
     path = tmp_path / "backbone.weights.h5"
-    build_backbone(SIZE, None).save_weights(path)
+    build_backbone(SIZE).save_weights(path)
     weights = f"model.weights={path}"
     whole = trainable(build(weights))
     stages = {name.split("_")[0] for name in trainable(build(weights, "model.freeze=conv4"))}
@@ -90,14 +91,14 @@ def test_freezing_reaches_as_far_as_it_is_told(tmp_path, build) -> None:
 
 
 def test_every_block_that_may_be_named_exists() -> None:
-    names = [layer.name for layer in build_backbone(SIZE, None).layers]
+    names = [layer.name for layer in build_backbone(SIZE).layers]
     for block in set(FREEZABLE) - {"none", "backbone"}:
         assert any(name.startswith(f"{block}_") for name in names), block
 
 
 def test_weights_come_from_a_file_of_weights_or_of_a_regressor(tmp_path, build) -> None:
     keras.utils.set_random_seed(5)
-    source = build_backbone(SIZE, None)
+    source = build_backbone(SIZE)
     path = tmp_path / "backbone.weights.h5"
     source.save_weights(path)
     regressor = build(f"model.weights={path}", "model.hidden_units=[4]")

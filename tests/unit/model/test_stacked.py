@@ -10,6 +10,7 @@ from src.config import Config
 from src.config.schema import DropoutPosition
 from src.model import build_optimizer
 from src.model.head import build_learning_head
+from src.model.initial import initialise_head
 from src.model.stacked import Lane, StackedHeads, initial_state, named_variables
 
 pytestmark = pytest.mark.slow
@@ -34,8 +35,8 @@ class Alone:
     """A head as a Keras model, compiled and stepped as a trial does."""
 
     def __init__(self, config: Config) -> None:
-        keras.utils.set_random_seed(config.seed)
-        self.head = build_learning_head(config.model, MEAN_AGE, shape(config))
+        self.head = build_learning_head(config.model, shape(config))
+        initialise_head(self.head.layers, config.model.dropout_rate, MEAN_AGE, config.seed)
         optimizer = build_optimizer(config.optimizer, config.schedule, STEPS, EPOCHS)
         self.head.compile(optimizer, loss=str(config.model.loss))
         self.losses = []
