@@ -17,7 +17,7 @@ from src.data import Dataset, Part, TrainingBatches
 from src.data.batches import view_images
 from src.data.shards import ShardedArray, num_bytes, num_missing_rows, open_or_build
 from src.model import fetch_weights
-from src.training.measurement import measured_training_faces
+from src.training.measurement import Measured, measure, measured_training_faces
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,15 @@ class Inputs:
     batches: TrainingBatches | ActivationBatches
     train: Part
     val: Part
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """What is measured, by `train` and `val`."""
+        return {"train": self.train, "val": self.val}
+
+    def measure(self, regressor: keras.Model, batch_size: int) -> dict[str, Measured]:
+        """The parts as a model predicts them, by the same names."""
+        return {name: measure(regressor, part, batch_size) for name, part in self.parts.items()}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -30,18 +30,26 @@ class Checkpoint:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def save(self, program: Program, history: History) -> None:
+    def save(self, program: Program, history: History, ends: bool = False) -> None:
         """Write the state after a finished epoch.
+
+        Args:
+            program: As it is after that epoch.
+            history: All epochs.
+            ends: Whether no epoch can follow: only the best weights are needed then.
 
         Raises:
             RuntimeError: If it cannot be written, as on a full disk; the older state stays.
         """
-        self.write(_values(program.weights), _values(program.other_variables), history)
+        is_best = history.best_epoch == len(history)
+        weights = _values(program.weights) if is_best or not ends else ()
+        others = () if ends else _values(program.other_variables)
+        self.write(weights, others, history)
 
     def write(
         self,
-        weights: Sequence[np.ndarray],
-        others: Sequence[np.ndarray],
+        weights: Iterable[np.ndarray],
+        others: Iterable[np.ndarray],
         history: History,
         best_weights: Sequence[np.ndarray] = (),
     ) -> None:
@@ -88,6 +96,8 @@ class Checkpoint:
     def restore(self, program: Program, history: History) -> None:
         """Put the last finished epoch's state into a compiled model with a built optimizer.
 
+        Not after an epoch that ended the trial.
+
         Raises:
             RuntimeError: If the state is damaged or of another model.
         """
@@ -103,7 +113,7 @@ class Checkpoint:
         for file in self._folder.glob("*.npy*"):
             file.unlink()
 
-    def _write(self, name: str, arrays: Sequence[np.ndarray], state: dict[str, object]) -> None:
+    def _write(self, name: str, arrays: Iterable[np.ndarray], state: dict[str, object]) -> None:
         with whole_file(self._folder / f"{name}.npy") as file:
             np.save(file, np.array(json.dumps(state)))
             for array in arrays:
@@ -151,5 +161,6 @@ def open_checkpoint(folder: Path) -> Iterator[Checkpoint]:
         lock.release()
 
 
-def _values(variables: list[keras.Variable]) -> list[np.ndarray]:
-    return [keras.ops.convert_to_numpy(variable) for variable in variables]
+def _values(variables: list[keras.Variable]) -> Iterator[np.ndarray]:
+    """One at a time: to copy them all first would take as long again as to write them."""
+    return (np.asarray(variable) for variable in variables)

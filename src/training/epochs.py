@@ -14,7 +14,7 @@ from src.tracking import Run
 from src.training.activations import Inputs
 from src.training.checkpoint import Checkpoint
 from src.training.history import History
-from src.training.measurement import epoch_metrics, measure
+from src.training.measurement import Measured, epoch_metrics
 from src.training.program import Program
 
 
@@ -72,6 +72,8 @@ class EpochEnd(keras.callbacks.Callback):
 
     Attributes:
         history: Finished epochs, also those before an interruption.
+        best: Training and validation faces as the best epoch predicted them; empty where that was
+            before an interruption.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class EpochEnd(keras.callbacks.Callback):
         self._saved = saved
         self._run = run
         self.history = history
+        self.best: dict[str, Measured] = {}
         self._reason_to_prune = reason_to_prune
         if len(history):
             stderr.print(f"Going on after epoch {len(history)} of {fit.last_epoch}.")
@@ -117,12 +120,8 @@ class EpochEnd(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Measure, save, log, show; saved before logged, so that no logged epoch runs again."""
         train_seconds = time.perf_counter() - self._started
-        batch_size = self._fit.eval_batch_size
-        record = epoch_metrics(
-            measure(self.model, self._inputs.train, batch_size),
-            measure(self.model, self._inputs.val, batch_size),
-            self.model.loss,
-        )
+        measured = self._inputs.measure(self.model, self._fit.eval_batch_size)
+        record = epoch_metrics(measured, self.model.loss)
         steps = self.params["steps"]
         if not np.isfinite(record["mae/val"]):
             raise DivergedError(epoch + 1, steps, _learning_rate(self.model))
@@ -137,7 +136,10 @@ class EpochEnd(keras.callbacks.Callback):
             "time/epoch_seconds": epoch_seconds,
         }
         self.history = self.history.plus(record)
-        self._saved.save(self._program, self.history)
+        if self.history.best_epoch == len(self.history):
+            self.best = measured
+        ends = len(self.history) == self._fit.epochs
+        self._saved.save(self._program, self.history, ends)
         self._run.log_epochs(self.history.epochs)
         stderr.print(_epoch_line(self.history, self._fit.last_epoch))
         if self.is_over():

@@ -1,5 +1,6 @@
 """Errors after an epoch and at the end, always in inference mode on unchanged pictures."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -62,22 +63,22 @@ def measure(regressor: keras.Model, part: Part, batch_size: int) -> Measured:
     return Measured(part, np.concatenate(predictions)[: len(part)].astype(np.float32))
 
 
-def epoch_metrics(train: Measured, val: Measured, loss: str) -> EpochRecord:
+def epoch_metrics(measured: Mapping[str, Measured], loss: str) -> EpochRecord:
     """MAE and loss on training and validation faces, and the generalisation gap.
 
     Both are in inference mode, without dropout and augmentation; what the optimizer saw is
     another number.
     """
     (metrics,) = epoch_metrics_of_many(
-        {"train": train.part, "val": val.part},
-        {"train": train.predictions[None], "val": val.predictions[None]},
+        {name: each.part for name, each in measured.items()},
+        {name: each.predictions[None] for name, each in measured.items()},
         loss,
     )
     return metrics
 
 
 def epoch_metrics_of_many(
-    parts: dict[str, Part], predictions: dict[str, np.ndarray], loss: str
+    parts: Mapping[str, Part], predictions: Mapping[str, np.ndarray], loss: str
 ) -> list[EpochRecord]:
     """As `epoch_metrics`, of several models at once.
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -13,7 +13,6 @@ from src.metrics import metrics_by_age_band
 from src.model import inference_model
 from src.tracking import Run, best_val_mae, provenance
 from src.training import figures
-from src.training.activations import Inputs
 from src.training.history import EpochRecord, History
 from src.training.measurement import Measured, final_metrics, measure, part_metrics
 from src.training.program import Program
@@ -60,7 +59,7 @@ def log_outcome(
     config: Config,
     dataset: Dataset,
     program: Program,
-    inputs: Inputs,
+    measured: Mapping[str, Measured],
     history: History,
     may_be_best: bool = True,
 ) -> dict[str, float]:
@@ -71,26 +70,22 @@ def log_outcome(
         config: The trial's configuration.
         dataset: The trial's faces.
         program: With its best epoch's weights.
-        inputs: What it was trained and measured on.
+        measured: Training faces (`train`) and validation faces (`val`) as that epoch predicts them.
         history: All epochs.
         may_be_best: Whether it can still be the best of its study, whose model is kept.
 
     Returns:
         The trial's final scalars.
     """
-    batch_size = config.fit.eval_batch_size
-    parts = {
-        "train": measure(program.fitted, inputs.train, batch_size),
-        "val": measure(program.fitted, inputs.val, batch_size),
-    }
+    parts = dict(measured)
     train_ages = dataset.part("train").ages
     metrics = final_metrics(history, parts["train"], parts["val"], train_ages)
     if config.fit.evaluate_test:
-        parts["test"] = measure(program.regressor, dataset.part("test"), batch_size)
+        parts["test"] = measure(program.regressor, dataset.part("test"), config.fit.eval_batch_size)
         metrics |= part_metrics("test", parts["test"], train_ages)
-    for name, measured in parts.items():
-        run.log_table(measured.table(), f"predictions/{name}.parquet")
-        run.log_table(_by_age_band(measured), f"metrics/{name}_by_age_band.csv")
+    for name, part in parts.items():
+        run.log_table(part.table(), f"predictions/{name}.parquet")
+        run.log_table(_by_age_band(part), f"metrics/{name}_by_age_band.csv")
     title = run_name(config)
     run.log_figure(figures.learning_curve(history, title), "figures/learning_curve.png")
     run.log_figure(

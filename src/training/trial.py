@@ -78,10 +78,11 @@ def _train_and_measure(
     batches = EpochBatches(inputs.batches)
     history = History(run.id)
     if before:
-        saved.restore(program, before)
         history = History(run.id, before.epochs)
-        if before.run_id != run.id:
-            saved.save(program, history)  # or, interrupted now, it would lose its new run
+        if len(before) < fit.epochs:
+            saved.restore(program, before)
+            if before.run_id != run.id:
+                saved.save(program, history)  # or, interrupted now, it would lose its new run
     epoch_end = EpochEnd(
         fit,
         len(dataset.part("train")),
@@ -108,7 +109,8 @@ def _train_and_measure(
             run.set_infeasible(str(error))
             return TrialResult.of_infeasible(run, epoch_end.history, str(error))
     saved.restore_best(program, epoch_end.history)
-    metrics = record.log_outcome(run, config, dataset, program, inputs, epoch_end.history)
+    best = epoch_end.best or inputs.measure(program.fitted, fit.eval_batch_size)
+    metrics = record.log_outcome(run, config, dataset, program, best, epoch_end.history)
     return TrialResult.of_measured(run, epoch_end.history, metrics)
 
 

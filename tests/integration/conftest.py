@@ -40,8 +40,8 @@ def run_until_epoch(
     save = Checkpoint.save
 
     def run_and_interrupt(epoch: int, *overrides: str) -> mlflow.entities.Run:
-        def save_and_die(self, program, history) -> None:
-            save(self, program, history)
+        def save_and_die(self, program, history, ends=False) -> None:
+            save(self, program, history, ends)
             if len(history) == epoch:
                 raise KeyboardInterrupt
 

@@ -11,7 +11,7 @@ from tests.integration.stored import artifacts, curve, fetch
 pytestmark = pytest.mark.slow
 
 MEDIAN = ["pruner=median", "pruner.warmup_epochs=2", "pruner.min_trials=1"]
-WORSE = ["optimizer.learning_rate=1e-7", *MEDIAN]
+WORSE = ["optimizer.learning_rate=10", *MEDIAN]
 
 
 @pytest.fixture

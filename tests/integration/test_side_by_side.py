@@ -141,10 +141,11 @@ def test_interrupted_trials_go_on_from_their_last_epoch(configs, monkeypatch, th
         assert fetch(result.run_id).data.tags["state"] == "COMPLETE"
 
 
-def test_trial_interrupted_alone_goes_on_side_by_side(configs, run_until_epoch) -> None:
+@pytest.mark.parametrize("epoch", [2, 6])
+def test_trial_interrupted_alone_goes_on_side_by_side(configs, run_until_epoch, epoch) -> None:
     trials = configs(each=DIFFERENT[:2])
     undisturbed = [alone(config) for config in trials]
-    run_until_epoch(2, *BASE, *DIFFERENT[0], "study.trial=1")
+    run_until_epoch(epoch, *BASE, *DIFFERENT[0], "study.trial=1")
     results = run_side_by_side(trials)
     for result, other in zip(results, undisturbed, strict=True):
         assert result.val_mae == pytest.approx(other.val_mae, abs=0.02)

@@ -110,21 +110,24 @@ def test_step_and_prediction_are_traced_once_each(run) -> None:
 
 
 @pytest.mark.parametrize(
-    "overrides",
+    ("epoch", "overrides"),
     [
-        ["optimizer=adam", "schedule=constant"],
-        ["optimizer=adamw", "schedule=warmup_cosine"],
-        ["optimizer=sgd", "schedule=cosine"],
-        ["fit.precision=mixed_float16"],
-        ["fit.precision=mixed_bfloat16"],
+        (2, ["optimizer=adam", "schedule=constant"]),
+        (4, ["optimizer=adam", "schedule=constant"]),
+        (2, ["optimizer=adamw", "schedule=warmup_cosine"]),
+        (2, ["optimizer=sgd", "schedule=cosine"]),
+        (2, ["fit.precision=mixed_float16"]),
+        (2, ["fit.precision=mixed_bfloat16"]),
     ],
-    ids=" ".join,
+    ids=str,
 )
-def test_interrupted_trial_goes_on_to_the_same_numbers(run, run_until_epoch, overrides) -> None:
+def test_interrupted_trial_goes_on_to_the_same_numbers(
+    run, run_until_epoch, epoch, overrides
+) -> None:
     overrides = [*overrides, "optimizer.learning_rate=1e-3"]
     undisturbed = run(*overrides, "study.name=undisturbed")
 
-    killed = run_until_epoch(2, *overrides)
+    killed = run_until_epoch(epoch, *overrides)
 
     resumed = run(*overrides)
     assert resumed.run_id == killed.info.run_id
@@ -135,10 +138,11 @@ def test_interrupted_trial_goes_on_to_the_same_numbers(run, run_until_epoch, ove
     assert fetch(resumed.run_id).data.tags["state"] == "COMPLETE"
 
 
+@pytest.mark.parametrize("epoch", [2, 4])
 def test_deleted_run_of_an_interrupted_trial_is_replaced_by_a_complete_one(
-    run, run_until_epoch
+    run, run_until_epoch, epoch
 ) -> None:
-    killed = run_until_epoch(2)
+    killed = run_until_epoch(epoch)
     MlflowClient().delete_run(killed.info.run_id)
     resumed = run()
     assert resumed.run_id != killed.info.run_id

@@ -9,6 +9,7 @@ from src.data import Dataset
 from src.tracking import Runs
 from src.training import record
 from src.training.activations import Inputs
+from src.training.measurement import Measured
 from src.training.program import Program
 from src.training.result import TrialResult
 from src.training.side_by_side.states import arrays_of
@@ -47,7 +48,7 @@ def finish(
             runs.close([t.run for t in portion if isinstance(t.result, TrialResult)])
         for trial in portion:
             trial.result = trial.run.fault or trial.result
-            trial.latest, trial.best = {}, {}  # no longer needed, and many
+            trial.latest, trial.best, trial.predictions = {}, {}, {}  # needed no more, and many
             result = trial.result
             if isinstance(result, TrialResult) and not can_be_promoted(trial.config.fit, result):
                 trial.saved.clear()
@@ -62,8 +63,12 @@ def _finish_one(
         best, _ = arrays_of(program, trial.best, config)
         for variable, value in zip(program.weights, best, strict=True):
             variable.assign(value)
+        parts = inputs.parts
+        measured = {
+            name: Measured(parts[name], values) for name, values in trial.predictions.items()
+        } or inputs.measure(program.fitted, config.fit.eval_batch_size)
         metrics = record.log_outcome(
-            run, config, dataset, program, inputs, trial.history, may_be_best
+            run, config, dataset, program, measured, trial.history, may_be_best
         )
         result = TrialResult.of_measured(run, trial.history, metrics)
         if can_be_promoted(config.fit, result):

@@ -70,7 +70,7 @@ def run_side_by_side(configs: Sequence[Config]) -> list[TrialResult | Exception]
             runs = stack.enter_context(_open_runs(ours, dataset, before))
             trials = [
                 SideTrial(config, one, run, History(run.id, done.epochs if done else ()),
-                       len(done) if done else 0, {}, {})
+                       len(done) if done else 0, {}, {}, {})
                 for config, one, done, run in zip(
                     ours, saved.values(), before, runs.all, strict=True
                 )

@@ -20,10 +20,12 @@ def load_states(trials: Sequence[SideTrial], runs: Runs, program: Program, mean_
     for trial in trials:
         if trial.num_inherited:
             try:
-                trial.saved.restore(program, trial.history)
-                trial.latest = state_of(program)
+                if trial.num_inherited < trial.config.fit.epochs:
+                    trial.saved.restore(program, trial.history)
+                    trial.latest = state_of(program)
                 trial.saved.restore_best(program, trial.history)
                 trial.best = weights_of(program.learner)
+                trial.latest = trial.latest or trial.best
             except EnvironmentFaultError as error:
                 trial.result = error
                 runs.fail([trial.run])

@@ -7,11 +7,11 @@ import numpy as np
 
 from src.config import Config
 from src.console import spell_seconds, stderr
-from src.data import Dataset, TrainingBatches
+from src.data import Dataset, Part, TrainingBatches
 from src.errors import EnvironmentFaultError
 from src.model.stacked import Lane, StackedHeads
 from src.tracking import Runs
-from src.training.activations import ActivationBatches, ActivationInputs, ActivationPart
+from src.training.activations import ActivationBatches, ActivationInputs
 from src.training.measurement import epoch_metrics_of_many
 from src.training.program import Program
 from src.training.side_by_side.keeper import Keeper
@@ -74,7 +74,9 @@ def _train_epoch(trials: Sequence[SideTrial], epochs: "_Epochs", epoch: int) -> 
     started = time.perf_counter()
     running, bad_steps = epochs.train(epoch)
     train_seconds = time.perf_counter() - started
-    records, states, rates = epochs.measure(), epochs.heads.states(), epochs.heads.learning_rates()
+    predictions = epochs.predictions()
+    records = epochs.records(predictions)
+    states, rates = epochs.heads.states(), epochs.heads.learning_rates()
     seconds = time.perf_counter() - started
     for place, trial in alive:
         if bad_steps[place] or not np.isfinite(records[place]["mae/val"]):
@@ -90,7 +92,8 @@ def _train_epoch(trials: Sequence[SideTrial], epochs: "_Epochs", epoch: int) -> 
             "time/measure_seconds": (seconds - train_seconds) / len(alive),
             "time/epoch_seconds": seconds / len(alive),
         }
-        trial.add(record, states[place])
+        of_trial = {name: of_all[place] for name, of_all in predictions.items()}
+        trial.add(record, states[place], of_trial)
     return seconds
 
 
@@ -116,8 +119,8 @@ class _Epochs:
             )
             for seed in heads.streams
         }
-        self._parts = {"train": inputs.train, "val": inputs.val}
-        self._vectors = {name: _vectors(part) for name, part in self._parts.items()}
+        self._parts = inputs.parts
+        self._vectors = {name: _vectors(part) for name, part in inputs.parts.items()}
         self._loss = str(config.model.loss)
 
     def train(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -133,13 +136,16 @@ class _Epochs:
             count += ages.shape[1]
         return total / count, bad_steps
 
-    def measure(self) -> list[dict[str, float]]:
+    def predictions(self) -> dict[str, np.ndarray]:
+        """Of each head, years, shape `(heads, faces)`, by `train` and `val`."""
+        return {name: self.heads.predict(each) for name, each in self._vectors.items()}
+
+    def records(self, predictions: dict[str, np.ndarray]) -> list[dict[str, float]]:
         """The errors of each head."""
-        predicted = {name: self.heads.predict(each) for name, each in self._vectors.items()}
-        return epoch_metrics_of_many({**self._parts}, predicted, self._loss)
+        return epoch_metrics_of_many(self._parts, predictions, self._loss)
 
 
-def _vectors(part: ActivationPart) -> np.ndarray:
+def _vectors(part: Part) -> np.ndarray:
     """Pooled activations of all faces, float32 `(n, width)`: nothing is dropped when measuring."""
     pieces = []
     for start in range(0, len(part), _ROWS):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from src.config import Config
 from src.model.stacked import State
 from src.tracking import Run
@@ -23,6 +25,8 @@ class SideTrial:
         num_inherited: Epochs that were finished when this process began.
         latest: Its state after the latest epoch; empty once it has ended.
         best: Its weights after the best epoch; empty once it has ended.
+        predictions: Of the best epoch for the faces that are measured, years, by `train` and `val`;
+            empty where that was before an interruption, and once it has ended.
         result: What it came to; the exception where it failed by itself.
     """
 
@@ -33,6 +37,7 @@ class SideTrial:
     num_inherited: int
     latest: State
     best: State
+    predictions: dict[str, np.ndarray]
     result: TrialResult | Exception | None = None
 
     @property
@@ -43,12 +48,12 @@ class SideTrial:
             fit.last_epoch, fit.early_stopping_patience
         )
 
-    def add(self, record: EpochRecord, state: State) -> None:
-        """A finished epoch, and what the head is after it."""
+    def add(self, record: EpochRecord, state: State, predictions: dict[str, np.ndarray]) -> None:
+        """A finished epoch, what the head is after it, and what it then predicts."""
         self.history = self.history.plus(record)
         self.latest = state
         if self.history.best_epoch == len(self.history):
-            self.best = state
+            self.best, self.predictions = state, predictions
 
     def give_up(self, epoch: int, step: int) -> None:
         """The loss is no number: the configuration is infeasible."""

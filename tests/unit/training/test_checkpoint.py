@@ -68,6 +68,23 @@ def test_best_epoch_comes_back_and_older_ones_go(tmp_path, program) -> None:
         assert same(program.regressor.get_weights(), weights[1])
 
 
+@pytest.mark.parametrize(("history", "best"), [(TWO, 1), (THREE, 1)])
+def test_last_epoch_leaves_the_best_weights_and_little_else(
+    tmp_path, program, history, best
+) -> None:
+    with open_checkpoint(tmp_path / "trial") as saved:
+        weights = []
+        for shorter in (ONE, TWO, THREE)[: len(history)]:
+            train_a_step(program)
+            weights.append(program.regressor.get_weights())
+            saved.save(program, shorter, ends=shorter is history)
+        train_a_step(program)
+        assert saved.history() == history
+        saved.restore_best(program, history)
+        assert same(program.regressor.get_weights(), weights[best])
+        assert (tmp_path / "trial" / "last.npy").stat().st_size < 1000
+
+
 def test_full_disk_is_explained_and_the_older_state_stays(tmp_path, program, monkeypatch) -> None:
     with open_checkpoint(tmp_path / "trial") as saved:
         saved.save(program, ONE)

@@ -41,8 +41,9 @@ def test_gap_is_validation_minus_training() -> None:
     train, val = (
         Measured(make_part(2), np.array([0, 2 + error], np.float32)) for error in (2.0, 6.0)
     )
-    record = epoch_metrics(train, val, "mse")
+    record = epoch_metrics({"train": train, "val": val}, "mse")
     assert record == {
         "mae/train": 1, "mae/val": 3, "mae/gap": 2, "loss/train": 2, "loss/val": 18,
     }  # fmt: skip
-    assert epoch_metrics(train, val, "huber")["loss/train"] == pytest.approx(0.75)  # 1.5 / 2
+    of_huber = epoch_metrics({"train": train, "val": val}, "huber")
+    assert of_huber["loss/train"] == pytest.approx(0.75)  # 1.5 / 2
