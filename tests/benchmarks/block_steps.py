@@ -15,7 +15,7 @@ from src.training.program import forget_kept_model
 from src.training.trial import start_model
 from tests.benchmarks.frozen_backbone import median_seconds
 
-SIZE, STEPS = 96, 15
+SIZE, STEPS = 224, 8
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     for is_cached in ("true", "false"):
         config = compose_config([
             f"model.weights={sys.argv[1]}", "model.freeze=conv4", "augmentation=none",
-            f"data.image_size={SIZE}", "data.num_images=400", f"fit.cache_activations={is_cached}",
+            f"data.image_size={SIZE}", "data.num_images=200", f"fit.cache_activations={is_cached}",
         ])  # fmt: skip
         program, inputs = start_model(config, prepare(config.data))
         step, batch = program.fitted.train_on_batch, inputs.batches.batch(0, 0)
