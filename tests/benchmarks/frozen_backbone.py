@@ -8,18 +8,15 @@ processes of its own, in a temporary folder; a peer that takes hours is measured
 trials and scaled to all, as its row says.
 """
 
-import os
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from tests.benchmarks.rows import Row, cost_row, write
+from tests.benchmarks.rows import Row, cost_row, measure, run
 
-ROOT = Path(__file__).parents[2]
 COMMAND = "python -m tests.benchmarks.frozen_backbone"
 WEIGHTS = "random.weights.h5"
 FROZEN = [f"model.weights={WEIGHTS}", "model.freeze=backbone", "augmentation=none",
@@ -40,23 +37,22 @@ FEW, SOME = 2, 8  # trials one at a time: their difference tells what one more c
 
 def main() -> None:
     """Measure the rows that were asked for."""
-    rows = {"sweep": sweep_row, "heads": heads_row, "block": block_row}
-    asked = sys.argv[1:] or list(rows)
-    os.environ["PYTHONPATH"] = str(ROOT)
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
+    measure("frozen_backbone", {"sweep": sweep_rows, "heads": heads_rows, "block": block_rows})
+
+
+def draw_weights() -> None:
+    """Write a file of random weights, where it is not there yet."""
+    if not Path(WEIGHTS).exists():
         run([sys.executable, "-c", f"import keras; keras.applications.ResNet50(include_top=False, "
              f"weights=None, input_shape=(64, 64, 3)).save_weights({WEIGHTS!r})"])  # fmt: skip
-        measured = [rows[name]() for name in asked]
-        os.chdir(ROOT)
-    write("frozen_backbone" if len(asked) == len(rows) else f"frozen_{asked[0]}", measured)
 
 
-def run(command: Sequence[str]) -> float:
-    """Seconds that a command takes; what it prints goes to standard error."""
-    started = time.perf_counter()
-    subprocess.run(command, check=True, stdout=sys.stderr)
-    return time.perf_counter() - started
+def draw_faces() -> str:
+    """The folder of 1,200 faces, drawn."""
+    run([sys.executable, "-c", "from src.command_line import compose_config; from src.data import "
+         "prepare; prepare(compose_config(['model.weights=null']).data)"])  # fmt: skip
+    (table,) = Path(".cache/sample").glob("*/labels.csv")
+    return str(table.parent)
 
 
 def train(study: str, *overrides: str) -> float:
@@ -66,26 +62,33 @@ def train(study: str, *overrides: str) -> float:
     )
 
 
-def sweep_row() -> Row:
+def sweep_rows() -> list[Row]:
     """24 trials, from the files of the faces to the report."""
-    ours = train("ours", *SWEEP) + run([sys.executable, "-m", "src.report", "ours"])
-    (table,) = Path(".cache/sample").glob("*/labels.csv")
+    draw_weights()
+    faces = draw_faces()
+    files = ["data=labels_csv", f"data.root={faces}"]
+    ours = train("ours", *SWEEP, *files, "data.cache_dir=ours")
+    ours += run([sys.executable, "-m", "src.report", "ours"])
     started = time.perf_counter()
-    run([sys.executable, "-m", "tests.benchmarks.random_search", str(table.parent), WEIGHTS,
-         str(PEER_TRIALS)])  # fmt: skip
-    theirs = (time.perf_counter() - started) * 24 / PEER_TRIALS
-    return cost_row(
+    script = [sys.executable, "-m", "tests.benchmarks.random_search", faces, WEIGHTS]
+    done = subprocess.run(
+        [*script, str(PEER_TRIALS)], check=True, stdout=subprocess.PIPE, text=True
+    )
+    start = float(done.stdout.split()[-1])
+    theirs = start + (time.perf_counter() - started - start) * 24 / PEER_TRIALS
+    return [cost_row(
         "24 trials on a frozen backbone (4 learning rates x 2 batch sizes x 3 dropout rates, "
         "5 epochs, 64 px, 720 faces), from files to report",
         f"keras-tuner RandomSearch on the same space ({PEER_TRIALS} trials, scaled to 24)",
         ours, theirs, "s", 20,
         "start of two Python processes with TensorFlow, and one forward pass of each face",
         f"{COMMAND} sweep",
-    )  # fmt: skip
+    )]  # fmt: skip
 
 
-def heads_row() -> Row:
+def heads_rows() -> list[Row]:
     """256 heads on activations that are there."""
+    draw_weights()
     train("fill", *HEADS, "fit.epochs=1")
     space = [f"{key}={','.join(values)}" for key, values in HEAD_SPACE.items()]
     ours = train("ours", *HEADS, *space, "hydra.launcher.n_jobs=2")
@@ -97,7 +100,7 @@ def heads_row() -> Row:
         for count in (FEW, SOME)
     )  # fmt: skip
     each = (some - few) / (SOME - FEW)
-    return cost_row(
+    return [cost_row(
         "256 head trials on cached activations (20 epochs, 1,800 faces), two processes, as "
         "`make sweep` has them, the whole command",
         f"one at a time on the same cache, in a warm process ({SOME - FEW} trials, {each:.2f} s "
@@ -105,23 +108,24 @@ def heads_row() -> Row:
         ours, few + each * (256 - FEW), "s", 30,
         "start of a process with TensorFlow; a run, two figures and six tables for each trial",
         f"{COMMAND} heads",
-    )  # fmt: skip
+    )]  # fmt: skip
 
 
-def block_row() -> Row:
+def block_rows() -> list[Row]:
     """A step with conv5 learning: from cached activations, and from pictures."""
+    draw_weights()
     script = [sys.executable, "-m", "tests.benchmarks.block_steps", WEIGHTS]
     done = subprocess.run(script, check=True, stdout=subprocess.PIPE, text=True)
     ours, theirs, flops = map(float, done.stdout.split()[-3:])
     ratio = theirs / ours
     off = ratio / flops - 1
-    return Row(
+    return [Row(
         "a step with conv5 learning and the rest frozen, 224 px, batch 32, from cached activations",
         "the same step from pictures, the frozen part recomputed", ours, theirs, "s", ratio,
         f"the ratio of the FLOPs, {flops:.3g}x, within 20 %", abs(off) <= 0.2,
         f"the FLOPs of conv5 and Adam's pass over its 15 M parameters; {off:+.0%} from the "
         "FLOPs' ratio", f"{COMMAND} block",
-    )  # fmt: skip
+    )]  # fmt: skip
 
 
 def median_seconds(step: Callable[[], object], count: int) -> float:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from src.tracking import provenance
-from tests.benchmarks.frozen_backbone import FROZEN, HEADS, WEIGHTS
+from tests.benchmarks.frozen_backbone import FROZEN, HEADS, draw_weights
 from tests.benchmarks.rows import FOLDER
 
 ROOT = Path(__file__).parents[2]
@@ -66,8 +66,7 @@ def timed(command: list[str]) -> tuple[float, float, str]:
 
 def trials() -> list[dict[str, object]]:
     """Whole sweeps over heads on one cache."""
-    timed([sys.executable, "-c", "import keras; keras.applications.ResNet50(include_top=False, "
-           f"weights=None, input_shape=(32, 32, 3)).save_weights({WEIGHTS!r})"])  # fmt: skip
+    draw_weights()
     rows = []
     for count in (1, *TRIALS):  # the first fills the cache
         rates = ",".join(f"{1e-4 * 1.02**number:.4g}" for number in range(count))

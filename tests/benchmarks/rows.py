@@ -1,19 +1,26 @@
 """What a benchmark measures: one row for each thing that is held against what users do otherwise.
 
-A benchmark is a module of this folder with a `main()` that ends in `write(<its name>, rows)`. Both
+A benchmark is a module of this folder with a `main()`. Both
 sides of a row are measured in one call of it, one after the other, on the same input.
 """
 
 import json
-from collections.abc import Sequence
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from src.tracking import provenance
 
-FOLDER = Path(__file__).parents[2] / "experiments/benchmarks"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "experiments/benchmarks"
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,29 @@ def cost_row(what: str, peer: str, ours: float, theirs: float, unit: str, at_lea
     ratio = theirs / ours
     return Row(what, peer, ours, theirs, unit, ratio, f">= {at_least:g}x", ratio >= at_least,
                limit, command)  # fmt: skip
+
+
+def run(command: Sequence[str], **options: Any) -> float:
+    """Seconds that a command takes; what it prints goes to standard error."""
+    started = time.perf_counter()
+    subprocess.run(command, **{"check": True, "stdout": sys.stderr, **options})
+    return time.perf_counter() - started
+
+
+def measure(name: str, rows: Mapping[str, Callable[[], Sequence[Row]]]) -> None:
+    """Measure in a temporary folder what the command line asks for, else everything, and write it.
+
+    Args:
+        name: Of the benchmark.
+        rows: By the word that asks for them.
+    """
+    asked = sys.argv[1:] or list(rows)
+    os.environ["PYTHONPATH"] = str(ROOT)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        measured = [row for word in asked for row in rows[word]()]
+        os.chdir(ROOT)
+    write(name if len(asked) == len(rows) else "_".join([name, *asked]), measured)
 
 
 def write(name: str, rows: Sequence[Row]) -> None:

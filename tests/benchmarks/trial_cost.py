@@ -7,18 +7,13 @@ Faces are drawn by the project, weights are random: neither moves a time.
 """
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 
-from tests.benchmarks.rows import Row, cost_row, rate_row, write
+from tests.benchmarks.rows import Row, cost_row, measure, rate_row, run
 
-ROOT = Path(__file__).parents[2]
 COMMAND = "python -m tests.benchmarks.trial_cost"
 FEW, SOME = 2, 6  # trials of a sweep: their difference tells what one more costs
 EPOCHS = 3
@@ -29,21 +24,7 @@ ROUNDS = 5
 
 def main() -> None:
     """Measure the rows that were asked for."""
-    rows = {"start": start_rows, "step": step_rows, "command": command_rows}
-    asked = sys.argv[1:] or list(rows)
-    os.environ["PYTHONPATH"] = str(ROOT)
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        measured = [row for name in asked for row in rows[name]()]
-        os.chdir(ROOT)
-    write("trial_cost" if len(asked) == len(rows) else f"trial_cost_{asked[0]}", measured)
-
-
-def run(command: Sequence[str], **options) -> float:
-    """Seconds that a command takes; what it prints goes to standard error."""
-    started = time.perf_counter()
-    subprocess.run(command, **{"check": True, "stdout": sys.stderr, **options})
-    return time.perf_counter() - started
+    measure("trial_cost", {"start": start_rows, "step": step_rows, "command": command_rows})
 
 
 def start_rows() -> list[Row]:

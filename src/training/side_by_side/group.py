@@ -10,6 +10,7 @@ from src.config import Config, run_name
 from src.console import stderr
 from src.data import Dataset, prepare
 from src.errors import EnvironmentFaultError
+from src.model import fetch_weights
 from src.tracking import Runs, Start, trial_runs
 from src.tracking.checkpoints import checkpoint_folder
 from src.training import record
@@ -48,6 +49,8 @@ def run_side_by_side(configs: Sequence[Config]) -> list[TrialResult | Exception]
     started = time.perf_counter()
     first = configs[0]
     with signals_interrupt():
+        if first.model.weights is not None:
+            fetch_weights(first.model.weights)  # before anything that takes time
         dataset = prepare(first.data)
         refuse_missing_test_part(first, dataset)
         program, inputs = start_model(first, dataset)
