@@ -30,7 +30,7 @@ PREPARE = """
 import sys, time, resource
 from src.command_line import compose_config
 from src.data import prepare
-sizes = ["data.image_size=32", f"data.num_images={sys.argv[1]}"]
+sizes = ["data.image_size=32", f"data.num_images={sys.argv[1]}", "data.cache_dir=pictures"]
 config = compose_config(["model.weights=null", *sizes])
 started = time.perf_counter()
 prepare(config.data)
