@@ -175,6 +175,21 @@ def test_only_the_best_model_is_kept(configs) -> None:
     assert kept == [best]
 
 
+def test_trials_keep_no_predictions_but_their_own(configs, monkeypatch) -> None:
+    finish, kept = ending.finish, []
+
+    def look(trials, *rest, **options):
+        kept.extend(trial.predictions for trial in trials)
+        return finish(trials, *rest, **options)
+
+    monkeypatch.setattr("src.training.side_by_side.group.finish", look)
+    run_side_by_side(configs(each=DIFFERENT[:2]))
+    assert len(kept) == 2
+    for predictions in kept:
+        assert predictions.keys() == {"train", "val"}
+        assert all(values.ndim == 1 and values.base is None for values in predictions.values())
+
+
 def test_model_that_is_kept_is_the_best_ones_with_its_own_dropout(configs) -> None:
     import keras
 

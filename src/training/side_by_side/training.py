@@ -92,7 +92,8 @@ def _train_epoch(trials: Sequence[SideTrial], epochs: "_Epochs", epoch: int) -> 
             "time/measure_seconds": (seconds - train_seconds) / len(alive),
             "time/epoch_seconds": seconds / len(alive),
         }
-        of_trial = {name: of_all[place] for name, of_all in predictions.items()}
+        # A view would keep the whole stack's predictions for as long as this epoch is the best.
+        of_trial = {name: of_all[place].copy() for name, of_all in predictions.items()}
         trial.add(record, states[place], of_trial)
     return seconds
 
