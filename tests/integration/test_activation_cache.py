@@ -81,7 +81,7 @@ def test_second_trial_computes_nothing_also_with_other_settings(run_frozen, monk
 @pytest.mark.parametrize(
     "change",
     ["data.image_size=40", "model.input_mode=imagenet", "model.freeze=backbone",
-     "data.decoder=opencv", "data.num_images=61", "data.split.seed=1"],
+     "data.decoder=pillow", "data.num_images=61", "data.split.seed=1"],
 )  # fmt: skip
 def test_what_moves_an_activation_is_computed_anew(run_frozen, monkeypatch, change) -> None:
     run_frozen()
