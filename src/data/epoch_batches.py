@@ -1,12 +1,14 @@
 """Batches of one epoch after another, as `fit` reads them."""
 
 import weakref
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import tensorflow as tf
 
-_NUM_READERS = 2  # threads; batches that they are ahead of the step
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+NUM_READERS = 2  # threads; batches that they are ahead of the step
 
 
 class Batches(Protocol):
@@ -33,7 +35,7 @@ class EpochBatches:
     def __len__(self) -> int:
         return len(self._batches)
 
-    def dataset(self) -> tf.data.Dataset:
+    def dataset(self) -> "tf.data.Dataset":
         """The batches of one epoch, in order, for `fit`; good for as long as this object lives.
 
         A Keras `PyDataset` with two workers gets 6,500 mirrored pictures of 224 px a second into
@@ -41,6 +43,8 @@ class EpochBatches:
         gets 12,000 (2 cores). TensorFlow's autotuning is off, because its thread now and then
         sleeps on when an iterator is closed: epochs of 10 s took 18, at random (TensorFlow 2.21).
         """
+        import tensorflow as tf  # Keras may run on another backend
+
         specs = [
             tf.TensorSpec((None, *array.shape[1:]), array.dtype)
             for array in self._batches.batch(0, 0)
@@ -48,7 +52,7 @@ class EpochBatches:
 
         this = weakref.proxy(self)  # TensorFlow keeps the function until the process ends
 
-        def read(number: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        def read(number: "tf.Tensor") -> "tuple[tf.Tensor, ...]":
             arrays = tf.numpy_function(
                 lambda each: this._batches.batch(this.epoch, int(each)),
                 [number],
@@ -64,7 +68,7 @@ class EpochBatches:
         options.autotune.enabled = False
         numbers = tf.data.Dataset.range(len(self._batches))
         return (
-            numbers.map(read, num_parallel_calls=_NUM_READERS, deterministic=True)
-            .prefetch(_NUM_READERS)
+            numbers.map(read, num_parallel_calls=NUM_READERS, deterministic=True)
+            .prefetch(NUM_READERS)
             .with_options(options)
         )

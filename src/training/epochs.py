@@ -21,25 +21,32 @@ from src.training.program import Program
 class DivergedError(RuntimeError):
     """The loss is no longer a number: the configuration is infeasible."""
 
-    def __init__(self, epoch: int, step: int, learning_rate: float) -> None:
-        super().__init__(
-            f"the loss became infinite or not a number in epoch {epoch}, step {step}, "
-            f"at learning rate {learning_rate:g}"
-        )
+    def __init__(self, epoch: int, step: int) -> None:
+        super().__init__(f"the loss became infinite or not a number in epoch {epoch}, step {step}")
+
+    def reason(self, learning_rate: float) -> str:
+        """Why the trial is infeasible, with its `optimizer.learning_rate`."""
+        return f"{self}, with optimizer.learning_rate={learning_rate:g}"
 
 
 class StepWatch(keras.callbacks.Callback):
     """Turns to each epoch's batches, shows every step, and ends a trial whose loss is no number.
 
+    Keras tells it of a step in a thread of its own, so that a GPU goes on while a loss is read.
+    That may end a trial a few steps late, but within the epoch.
+
     Attributes:
         bar: Progress bar to enter around `fit`, so that it goes away however `fit` ends.
     """
+
+    async_safe = True  # for Keras
 
     def __init__(self, batches: EpochBatches, epochs: int) -> None:
         super().__init__()
         self._batches = batches
         self._epochs = epochs
         self._epoch = 0
+        self._failed: list[int] = []  # steps whose loss was no number, in the order of being told
         self._task = TaskID(0)
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[loss]}"),
@@ -59,7 +66,8 @@ class StepWatch(keras.callbacks.Callback):
         """Look at the running loss; once not a number, it never is one again."""
         loss = (logs or {})["loss"]
         if not np.isfinite(loss):
-            raise DivergedError(self._epoch, batch + 1, _learning_rate(self.model))
+            self._failed.append(batch + 1)
+            raise DivergedError(self._epoch, min(self._failed))
         self.bar.update(self._task, advance=1, loss=f"loss {loss:.4g}")
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -122,9 +130,8 @@ class EpochEnd(keras.callbacks.Callback):
         train_seconds = time.perf_counter() - self._started
         measured = self._inputs.measure(self.model, self._fit.eval_batch_size)
         record = epoch_metrics(measured, self.model.loss)
-        steps = self.params["steps"]
         if not np.isfinite(record["mae/val"]):
-            raise DivergedError(epoch + 1, steps, _learning_rate(self.model))
+            raise DivergedError(epoch + 1, self.params["steps"])
         epoch_seconds = time.perf_counter() - self._started
         record |= {
             "epoch": epoch + 1,

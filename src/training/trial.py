@@ -106,8 +106,9 @@ def _train_and_measure(
                     verbose=0,
                 )
         except DivergedError as error:
-            run.set_infeasible(str(error))
-            return TrialResult.of_infeasible(run, epoch_end.history, str(error))
+            reason = error.reason(config.optimizer.learning_rate)
+            run.set_infeasible(reason)
+            return TrialResult.of_infeasible(run, epoch_end.history, reason)
     saved.restore_best(program, epoch_end.history)
     best = epoch_end.best or inputs.measure(program.fitted, fit.eval_batch_size)
     metrics = record.log_outcome(run, config, dataset, program, best, epoch_end.history)

@@ -15,7 +15,8 @@ import pandas as pd
 
 from tests.benchmarks.rows import FOLDER
 
-MODULES = ("trial_cost", "frozen_backbone", "input_pipeline", "logging_cost", "choices", "growth")
+MODULES = ("trial_cost", "frozen_backbone", "input_pipeline", "logging_cost", "choices", "growth",
+           "gpu_steps")  # fmt: skip
 START, END = "<!-- Written by make bench from here … -->", "<!-- … to here. -->"
 
 

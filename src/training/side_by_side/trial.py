@@ -57,6 +57,6 @@ class SideTrial:
 
     def give_up(self, epoch: int, step: int) -> None:
         """The loss is no number: the configuration is infeasible."""
-        error = DivergedError(epoch, step, self.config.optimizer.learning_rate)
-        self.run.set_infeasible(str(error))
-        self.result = TrialResult.of_infeasible(self.run, self.history, str(error))
+        reason = DivergedError(epoch, step).reason(self.config.optimizer.learning_rate)
+        self.run.set_infeasible(reason)
+        self.result = TrialResult.of_infeasible(self.run, self.history, reason)
