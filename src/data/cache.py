@@ -1,11 +1,11 @@
 """Decoded pictures in one memory-mapped uint8 array, built once and shared by all processes."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,6 @@ from src.errors import EnvironmentFaultError
 from src.files import whole_file
 
 _RECIPE = 1  # raise it when decode() gives other pixels for the same file
-_CHUNK = 256  # pictures decoded ahead of the writer
 
 
 @dataclass(frozen=True)
@@ -98,10 +97,22 @@ def _build(path: Path, files: dict[str, Path], decoder: Decoder, size: int, limi
             "shape": (len(files), size, size, 3),
         }
         np.lib.format.write_array_header_2_0(array, header)
+        array.flush()
+        start = array.tell()
+
+        def write(place: int, digest: str, file: Path) -> None:
+            image = pixels(digest, file)
+            if os.pwrite(array.fileno(), image.data, start + place * image.nbytes) < image.nbytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
         warnings.simplefilter("ignore")  # what is wrong with a picture, the audit says
-        decoded = _in_parallel(pixels, files)
-        for image in progress(decoded, "decoding faces", len(files)):
-            array.write(image.tobytes())
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            writes = [pool.submit(write, place, *file) for place, file in enumerate(files.items())]
+            try:
+                for each in progress(writes, "decoding faces", len(files)):
+                    each.result()
+            finally:
+                pool.shutdown(cancel_futures=True)  # an interrupt need not wait for them
         with whole_file(path.with_suffix(".json")) as account:
             account.write(json.dumps(problems).encode())
 
@@ -118,16 +129,6 @@ def _read(file: Path, digest: str) -> bytes:
             f"Received: {file}. Fix: start the same command again"
         )
     return content
-
-
-def _in_parallel(
-    work: Callable[[str, Path], np.ndarray], files: dict[str, Path]
-) -> Iterator[np.ndarray]:
-    """Results in order, a bounded number ahead; Pillow and OpenCV release Python's lock."""
-    items = list(files.items())
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(items), _CHUNK):
-            yield from pool.map(work, *zip(*items[start : start + _CHUNK], strict=True))
 
 
 def _remove_leftovers(folder: Path) -> None:

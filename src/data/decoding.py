@@ -136,8 +136,10 @@ def _decode_with_opencv(content: bytes, size: int) -> np.ndarray:
         raise UnusablePictureError("unreadable", "OpenCV cannot decode it")
     height, width = pixels.shape[:2]
     # INTER_AREA averages only where both sides shrink, so the sides that grow come second.
-    small = cv2.resize(pixels, (min(width, size), min(height, size)), interpolation=cv2.INTER_AREA)
-    return cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
+    if max(width, height) > size:
+        shrunk = min(width, size), min(height, size)
+        pixels = cv2.resize(pixels, shrunk, interpolation=cv2.INTER_AREA)
+    return cv2.resize(pixels, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def _decode_with_tensorflow(content: bytes, size: int) -> np.ndarray:
