@@ -61,10 +61,18 @@ class TestSweeperInBatches(BatchedSweeperTestSuite):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("task_launcher_cfg", "extra_flags"),
-    [
-        ({}, ["-m", "hydra/launcher=basic", "hydra/sweeper=oracle"]),
-        ({}, ["-m", "hydra/launcher=processes", "hydra/sweeper=basic"]),
-    ],
+    [({}, ["-m", "hydra/launcher=processes", "hydra/sweeper=basic"])],
 )
-class TestIntegrationSuite(IntegrationTestSuite):
+class TestLauncherIntegration(IntegrationTestSuite):
     pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task_launcher_cfg", "extra_flags"),
+    [({}, ["-m", "hydra/launcher=basic", "hydra/sweeper=oracle"])],
+)
+class TestSweeperIntegration:
+    """The part of the suite in which a sweeper has a say."""
+
+    test_custom_sweeper_run_workdir = IntegrationTestSuite.test_custom_sweeper_run_workdir

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from src import data
+from src.data import audit
 from src.data.sample import draw_face
 from src.errors import MissingFileError, UsageError
 from tests.unit.data.conftest import encode
@@ -35,6 +36,8 @@ FAULTS = [
     ("folder", "30", "folder", "unreadable", "dropped"),
     ("pipe.png", "30", "pipe", "unreadable", "dropped"),
     ("link.png", "30", "link", "outside_root", "dropped"),
+    ("elsewhere/outside.png", "30", "folder link", "outside_root", "dropped"),
+    ("..", "30", None, "unreadable", "dropped"),
     ("f.png", "1_0", FACE, "age_not_a_number", "dropped"),
     ("twin1.png", "40", TWIN, "duplicate", "kept"),
     ("twin2.png", "40", TWIN, "duplicate", "kept"),
@@ -58,6 +61,8 @@ def faulty(write_faces) -> Path:
             elif content == "link":
                 (root.parent / "outside.png").write_bytes(FACE)
                 path.symlink_to(root.parent / "outside.png")
+            elif content == "folder link":
+                path.parent.symlink_to(root.parent)
             elif content is not None:
                 path.write_bytes(content)
         table.write("short.png\n")
@@ -85,6 +90,15 @@ def test_every_fault_is_listed_by_row_and_reason(faulty, prepare) -> None:
     assert len(findings) == len(FAULTS) + 1
     assert len(dataset.faces) == 40 + 2
     assert dataset.num_rows == 40 + len(FAULTS) + 1
+
+
+def test_files_that_come_slowly_are_judged_the_same(faulty, prepare, monkeypatch) -> None:
+    quick = prepare(faulty, "data.max_bad_fraction=1")
+    monkeypatch.setattr(audit, "_FAST", 0)
+    monkeypatch.setattr(audit, "_NUM_TRIED", 5)
+    slow = prepare(faulty, "data.max_bad_fraction=1")
+    pd.testing.assert_frame_equal(slow.findings, quick.findings)
+    pd.testing.assert_frame_equal(slow.faces, quick.faces)
 
 
 def test_no_row_is_lost(faulty, prepare) -> None:
