@@ -72,7 +72,9 @@ class TestLauncherIntegration(IntegrationTestSuite):
     ("task_launcher_cfg", "extra_flags"),
     [({}, ["-m", "hydra/launcher=basic", "hydra/sweeper=oracle"])],
 )
-class TestSweeperIntegration:
+class TestSweeperIntegration(IntegrationTestSuite):
     """The part of the suite in which a sweeper has a say."""
 
-    test_custom_sweeper_run_workdir = IntegrationTestSuite.test_custom_sweeper_run_workdir
+    test_custom_task_name = None
+    test_get_orig_dir_multirun = None
+    test_to_absolute_path_multirun = None
