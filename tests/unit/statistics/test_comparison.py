@@ -77,7 +77,7 @@ def test_optimism_is_what_the_winner_of_equals_is_below_them() -> None:
     assert np.mean(promised) == pytest.approx(np.mean(paid), rel=0.35)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_holm_agrees_with_statsmodels(p_values: list[float]) -> None:
     expected = multipletests(p_values, method="holm")[1] if p_values else []
