@@ -61,20 +61,10 @@ class TestSweeperInBatches(BatchedSweeperTestSuite):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("task_launcher_cfg", "extra_flags"),
-    [({}, ["-m", "hydra/launcher=processes", "hydra/sweeper=basic"])],
+    [
+        ({}, ["-m", "hydra/launcher=basic", "hydra/sweeper=oracle"]),
+        ({}, ["-m", "hydra/launcher=processes", "hydra/sweeper=basic"]),
+    ],
 )
-class TestLauncherIntegration(IntegrationTestSuite):
+class TestIntegrationSuite(IntegrationTestSuite):
     pass
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("task_launcher_cfg", "extra_flags"),
-    [({}, ["-m", "hydra/launcher=basic", "hydra/sweeper=oracle"])],
-)
-class TestSweeperIntegration(IntegrationTestSuite):
-    """The part of the suite in which a sweeper has a say."""
-
-    test_custom_task_name = None
-    test_get_orig_dir_multirun = None
-    test_to_absolute_path_multirun = None

@@ -26,15 +26,10 @@ def environment() -> dict[str, str]:
 def start(tmp_path: Path, environment: dict[str, str]) -> Callable[..., subprocess.Popen]:
     """Start `python -m src.train …` in a folder below the test's own."""
 
-    def started(
-        *arguments: str,
-        folder: str = ".",
-        options: tuple[str, ...] = (),
-        module: str = "src.train",
-    ):
+    def started(*arguments: str, folder: str = ".", options: tuple[str, ...] = ()):
         (tmp_path / folder).mkdir(exist_ok=True)
         return subprocess.Popen(
-            [sys.executable, *options, "-m", module, *arguments],
+            [sys.executable, *options, "-m", "src.train", *arguments],
             cwd=tmp_path / folder, env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip

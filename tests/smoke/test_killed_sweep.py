@@ -27,7 +27,7 @@ SEARCHES = {
 }  # fmt: skip
 NUM_KILLS = int(os.environ.get("NUM_KILLS", "1"))
 # More trials for more kills, so that none of them finds the sweep at its end.
-REPLICATES = f"hydra.sweeper.replicates={1 + NUM_KILLS}"
+REPLICATES = f"hydra.sweeper.replicates={2 + NUM_KILLS}"
 
 
 def start(folder: Path, environment: dict[str, str], *arguments: str) -> subprocess.Popen:

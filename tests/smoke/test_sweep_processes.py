@@ -179,3 +179,19 @@ def test_plan_says_what_is_to_run_and_the_run_is_held_against_it(start) -> None:
     assert parent.data.metrics["plan/actual_seconds"] > 0
     out, _ = start(*plan).communicate(timeout=300)
     assert "0 trials and 0 epochs are to run, 4 trials are done." in out
+
+
+def test_memory_does_not_grow_over_twenty_trials(start) -> None:
+    process = start("seed=range(0,20)", "fit.epochs=1", "hydra.launcher.n_jobs=2")
+    own = psutil.Process(process.pid)
+    by_trial: dict[int, float] = {}
+    while process.poll() is None:
+        by_trial[len(logs("Validation MAE")())] = own.memory_info().rss if own.is_running() else 0
+        time.sleep(0.5)
+    assert process.returncode == 0, process.communicate()[0]
+    peaks = [trial.metrics["memory/peak_gib"] for trial in trials()]
+    assert len(peaks) == 20
+    assert max(peaks[10:]) < 1.1 * max(peaks[:10])
+    early = by_trial[min(number for number in by_trial if number >= 2)]
+    late = by_trial[max(number for number in by_trial if number < 20)]
+    assert late < early + 50e6  # bytes: the sweep's own process
