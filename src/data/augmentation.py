@@ -34,7 +34,12 @@ def augmented(
 
     Returns:
         uint8 array of shape `(n, size, size, 3)`.
+
+    Raises:
+        IndexError: If there is no such picture.
     """
+    if len(indices) and not 0 <= np.min(indices) <= np.max(indices) < len(pixels):
+        raise IndexError(f"of {len(pixels)} pictures: {np.min(indices)} to {np.max(indices)}")
     size = pixels.shape[1]
     result = _empty((len(indices), size, size, 3))
     pixels = np.asarray(pixels)  # a memory map makes an object of each picture that is cut out
@@ -53,7 +58,7 @@ def augmented(
         for index, matrix, target in zip(indices, maps, result, strict=True):
             _warp(pixels[index], matrix, target)
     else:
-        np.take(pixels, indices, axis=0, out=result, mode="clip")  # buffers nothing, unlike "raise"
+        np.take(pixels, indices, axis=0, out=result, mode="clip")  # "raise" copies twice
         for place in np.flatnonzero(flipped_x | flipped_y):
             axis = -1 if flipped_x[place] and flipped_y[place] else int(flipped_x[place])
             cv2.flip(result[place], axis, dst=result[place])

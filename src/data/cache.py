@@ -106,13 +106,13 @@ def _build(path: Path, files: dict[str, Path], decoder: Decoder, size: int, limi
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         warnings.simplefilter("ignore")  # what is wrong with a picture, the audit says
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            writes = [pool.submit(write, place, *file) for place, file in enumerate(files.items())]
-            try:
-                for each in progress(writes, "decoding faces", len(files)):
-                    each.result()
-            finally:
-                pool.shutdown(cancel_futures=True)  # an interrupt need not wait for them
+        pool = ThreadPoolExecutor(os.cpu_count())
+        writes = [pool.submit(write, place, *file) for place, file in enumerate(files.items())]
+        try:
+            for each in progress(writes, "decoding faces", len(files)):
+                each.result()
+        finally:
+            pool.shutdown(cancel_futures=True)  # an interrupt need not wait for what has not begun
         with whole_file(path.with_suffix(".json")) as account:
             account.write(json.dumps(problems).encode())
 

@@ -174,3 +174,9 @@ def test_number_of_views_is_none_or_at_least_one(compose_config) -> None:
     assert compose_config("augmentation.cached_views=1").augmentation.cached_views == 1
     with pytest.raises(UsageError, match=r"cached_views.* null or >= 1.*Received: .*=0"):
         compose_config("augmentation.cached_views=0")
+
+
+@pytest.mark.parametrize("index", [-1, 2])
+def test_picture_that_is_not_there_is_no_other_picture(index) -> None:
+    with pytest.raises(IndexError, match="of 2 pictures"):
+        augmented(noise(2), np.array([0, index]), NONE, np.zeros((2, 8)))
