@@ -30,10 +30,11 @@ help:  ## List the commands
 
 setup: .venv/$(LOCK).installed  ## Make .venv with the locked packages (LOCK=requirements-gpu.lock for a GPU)
 
+# The lock names everything; without --no-deps an older pip asks for newer releases and refuses them.
 .venv/$(LOCK).installed: $(LOCK)
 	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed. Received: %d.%d (PYTHON=$(PYTHON)). Fix: make PYTHON=python3.11" % sys.version_info[:2])'
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --require-hashes --no-deps -r $(LOCK)  # resolved: an old pip would look again
+	.venv/bin/pip install --quiet --require-hashes --no-deps -r $(LOCK)
 	@touch $@
 
 eda: setup  ## Look at a data set: ages, pictures, faults, split (DATA=labels_csv ROOT=<folder>)
