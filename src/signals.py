@@ -32,6 +32,25 @@ def handled(
             signal.signal(number, former)
 
 
+@contextmanager
+def held_back() -> Iterator[None]:
+    """While the body runs, signals that have a handler wait; it gets them when the body is over.
+
+    For what must not be torn apart. A signal that ends the process at once still does.
+    """
+    waiting: list[int] = []
+    numbers = (signal.SIGINT, *TERMINATION)
+    try:
+        with handled(
+            tuple(number for number in numbers if callable(signal.getsignal(number))),
+            lambda number, frame: waiting.append(number),
+        ):
+            yield
+    finally:
+        for number in waiting:
+            signal.raise_signal(number)
+
+
 def raise_interrupt(number: int, frame: FrameType | None) -> None:
     """A handler that does what Ctrl-C does."""
     raise KeyboardInterrupt

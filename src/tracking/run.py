@@ -21,7 +21,7 @@ from mlflow.tracking import MlflowClient
 from src.console import stderr
 from src.tracking import artifacts, entries, provenance
 from src.tracking.entries import Entries
-from src.tracking.patience import is_busy, patient
+from src.tracking.patience import is_busy, patient, undisturbed
 from src.tracking.state import State
 from src.tracking.store import context_tags
 
@@ -223,7 +223,8 @@ def write_waiting(runs: Sequence[Run]) -> None:
         refused = patient(entries.write)(waiting)
     else:
         try:
-            refused = entries.write(waiting)
+            with undisturbed():
+                refused = entries.write(waiting)
         except MlflowException as error:
             if not is_busy(error):
                 raise

@@ -236,6 +236,38 @@ def test_signals_after_the_first_wait_for_the_run_to_be_closed() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == handlers
 
 
+class InterruptingRow(dict):
+    """A row that is interrupted while SQLite reads its values."""
+
+    def __getitem__(self, key):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return super().__getitem__(key)
+
+
+@pytest.mark.parametrize("key", ["mae/val", "best/val_mae"])
+def test_interrupt_within_a_transaction_does_not_lock_the_store(run, monkeypatch, key) -> None:
+    run_all = entries.run_all
+    interrupted = []
+
+    def run_and_be_interrupted(session, statement, rows) -> None:
+        if not interrupted and any(row.get("key") == key for row in rows):
+            interrupted.append(key)
+            rows = [InterruptingRow(row) for row in rows]
+        run_all(session, statement, rows)
+
+    monkeypatch.setattr(entries, "run_all", run_and_be_interrupted)
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run("fit.epochs=2")
+    assert interrupted
+    assert time.monotonic() - started < 20  # as long as MLflow waits for a locked database
+    (killed,) = MlflowClient().search_runs(["1"])
+    assert killed.info.status == "KILLED"
+    result = run("fit.epochs=2")
+    assert result.run_id == killed.info.run_id
+    assert [step for step, _ in curve(result.run_id, "mae/val")] == [1, 2]
+
+
 def test_resume_false_starts_anew(run, run_until_epoch) -> None:
     killed = run_until_epoch(1)
     assert run("fit.resume=false").run_id != killed.info.run_id
