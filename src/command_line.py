@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.config import Config, adapt_overrides, schema_nodes, to_config
 from src.errors import ExplainedError
+from src.signals import handled, raise_interrupt
 
 # Absolute, so that Hydra finds it wherever it is called from.
 CONF = Path(__file__).parents[1] / "conf"
@@ -29,7 +31,8 @@ def launch(hydra_main: Callable[[], None]) -> None:
     sys.argv[1:] = adapt_overrides(sys.argv[1:])
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # else Hydra prints its errors by itself
     try:
-        hydra_main()
+        with handled((signal.SIGINT,), raise_interrupt):  # so that it can be held back
+            hydra_main()
     except ExplainedError as error:  # a sweep's
         sys.exit(f"error: {error}")
     except (HydraException, OmegaConfBaseException) as error:

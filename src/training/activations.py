@@ -17,7 +17,7 @@ from src.data import Dataset, Part, TrainingBatches
 from src.data.batches import view_images
 from src.data.shards import ShardedArray, num_bytes, num_missing_rows, open_or_build
 from src.model import fetch_weights
-from src.training.measurement import Measured, measure, measured_training_faces
+from src.training.measurement import Measured, measure, measured_training_faces, predict
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def _open(
         batches = progress(_filled(rows, size), "frozen layers", -(-len(rows) // size))
         return np.concatenate(
             [
-                frozen.predict_on_batch(_pictures(part, places, config, view))[:count]
+                predict(frozen, _pictures(part, places, config, view))[:count]
                 for places, count in batches
             ]
         )

@@ -11,6 +11,7 @@ import pandas as pd
 from src.config import Config
 from src.data import Part
 from src.metrics import baseline_metrics, mean_absolute_error, regression_metrics
+from src.signals import whole_step
 from src.statistics import difference_interval, mean_interval
 from src.training.history import EpochRecord, History
 
@@ -59,8 +60,15 @@ def measure(regressor: keras.Model, part: Part, batch_size: int) -> Measured:
     predictions = []
     for start in range(0, len(part), batch_size):
         places = np.minimum(np.arange(start, start + batch_size), len(part) - 1)
-        predictions.append(regressor.predict_on_batch(part.inputs(places))[:, 0])
+        predictions.append(predict(regressor, part.inputs(places))[:, 0])
     return Measured(part, np.concatenate(predictions)[: len(part)].astype(np.float32))
+
+
+def predict(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
+    """What a model makes of a batch."""
+    with whole_step():
+        outputs: np.ndarray = model.predict_on_batch(inputs)
+    return outputs
 
 
 def epoch_metrics(measured: Mapping[str, Measured], loss: str) -> EpochRecord:

@@ -1,6 +1,8 @@
 """The model of a trial as a traced program: built once in a process, then started afresh."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,6 +17,7 @@ from src.model import (
     learning_rate,
     set_up,
 )
+from src.signals import whole_step
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,22 @@ class Program:
         weights = {id(variable) for variable in self.learner.weights}
         seeds = [each for each in self.learner.variables if id(each) not in weights]
         return [*seeds, *self.fitted.optimizer.variables]
+
+
+class _WholeStep:
+    """A training step as a `whole_step`, but for the first, which is traced for half a minute."""
+
+    def __init__(self, step: Callable[..., Any]) -> None:
+        self._step = step
+        self._is_traced = False
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._is_traced:
+            with whole_step():
+                return self._step(*arguments)
+        result = self._step(*arguments)
+        self._is_traced = True
+        return result
 
 
 @dataclass(frozen=True)
@@ -104,6 +123,8 @@ def start_program(
     fitted.compile(optimizer, loss=str(config.model.loss), jit_compile=fit.jit_compile)
     # Unbuilt, its variables would be made while Keras traces the step, which is then traced twice.
     fitted.optimizer.build(fitted.trainable_variables)
+    fitted.make_train_function()
+    fitted.train_function = _WholeStep(fitted.train_function)
     started = Program(regressor, frozen, learner, fitted)
     if keras.backend.backend() == "tensorflow":  # others bake a schedule's numbers in
         state = [_unless_zero(variable) for variable in fitted.optimizer.variables]

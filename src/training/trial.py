@@ -1,11 +1,9 @@
 """One trial: a configuration goes in, a trained regressor and a complete run come out."""
 
 import functools
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from types import FrameType
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import keras
 
@@ -17,7 +15,7 @@ from src.data.epoch_batches import EpochBatches
 from src.data.shards import NotFloat16Error
 from src.errors import ExplainedError, UsageError
 from src.model import fetch_weights
-from src.signals import TERMINATION, handled
+from src.signals import signals_interrupt
 from src.tracking import Run, State, sibling_curves, trial_run
 from src.tracking.checkpoints import checkpoint_folder
 from src.training import pruning, record
@@ -212,22 +210,3 @@ def refuse_missing_test_part(config: Config, dataset: Dataset) -> None:
             "The test part of the split is empty. Received: fit.evaluate_test=true on "
             f"{len(dataset.faces)} usable faces. Fix: more faces, or fit.evaluate_test=false"
         )
-
-
-@contextmanager
-def signals_interrupt() -> Iterator[None]:
-    """While the body runs, SIGTERM and a closed terminal do what Ctrl-C does, but only once.
-
-    Whoever sends more of them meets a trial that is closing its run. Ctrl-C always interrupts.
-    """
-    interrupted = False
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal interrupted
-        if interrupted and number != signal.SIGINT:
-            return
-        interrupted = True
-        raise KeyboardInterrupt
-
-    with handled((signal.SIGINT, *TERMINATION), interrupt):
-        yield

@@ -18,10 +18,10 @@ from mlflow.tracking import MlflowClient
 
 from src.errors import UsageError
 from src.metrics import mean_absolute_error
+from src.signals import signals_interrupt
 from src.tracking import entries
 from src.training import record
 from src.training.program import forget_kept_model
-from src.training.trial import signals_interrupt
 from tests.integration.small_backbone import TRACES
 from tests.integration.stored import artifacts, curve, fetch, read_artifact, same_numbers
 

@@ -1,10 +1,18 @@
+import contextlib
 import signal
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from src.signals import TERMINATION, handled, held_back, raise_interrupt
+from src.signals import (
+    TERMINATION,
+    handled,
+    held_back,
+    raise_interrupt,
+    signals_interrupt,
+    whole_step,
+)
 
 INTERRUPTS = (signal.SIGINT, *TERMINATION)
 
@@ -78,3 +86,22 @@ def test_other_threads_have_no_signals_to_hold_back() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_interrupt_that_was_ignored_is_repeated_at_the_next_step() -> None:
+    steps = []
+
+    def work() -> None:
+        with signals_interrupt():
+            steps.append("lost")
+            with contextlib.suppress(KeyboardInterrupt):  # as a weak reference's callback does
+                signal.raise_signal(signal.SIGTERM)
+            for number in range(3):
+                with whole_step():
+                    steps.append(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert steps == ["lost", 0]
+    with whole_step():
+        pass  # it is forgotten when the work is over

@@ -11,6 +11,7 @@ from src.console import stderr
 from src.data import Dataset, prepare
 from src.errors import EnvironmentFaultError
 from src.model import fetch_weights
+from src.signals import signals_interrupt
 from src.tracking import Runs, Start, trial_runs
 from src.tracking.checkpoints import checkpoint_folder
 from src.training import record
@@ -25,7 +26,6 @@ from src.training.side_by_side.trial import SideTrial
 from src.training.trial import (
     refuse_missing_test_part,
     run_trial,
-    signals_interrupt,
     start_model,
     what_was_done,
 )

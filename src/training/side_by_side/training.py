@@ -10,6 +10,7 @@ from src.console import spell_seconds, stderr
 from src.data import Dataset, Part, TrainingBatches
 from src.errors import EnvironmentFaultError
 from src.model.stacked import Lane, StackedHeads
+from src.signals import whole_step
 from src.tracking import Runs
 from src.training.activations import ActivationBatches, ActivationInputs
 from src.training.measurement import epoch_metrics_of_many
@@ -131,7 +132,8 @@ class _Epochs:
         for step in range(self.num_steps):
             drawn = [self._batches[seed].batch(epoch, step) for seed in self.heads.streams]
             activations, ages = (np.stack(each) for each in zip(*drawn, strict=True))
-            losses = self.heads.train_batch(activations, ages)
+            with whole_step():
+                losses = self.heads.train_batch(activations, ages)
             bad_steps[(bad_steps == 0) & ~np.isfinite(losses)] = step + 1
             total += losses * ages.shape[1]
             count += ages.shape[1]
@@ -139,7 +141,8 @@ class _Epochs:
 
     def predictions(self) -> dict[str, np.ndarray]:
         """Of each head, years, shape `(heads, faces)`, by `train` and `val`."""
-        return {name: self.heads.predict(each) for name, each in self._vectors.items()}
+        with whole_step():
+            return {name: self.heads.predict(each) for name, each in self._vectors.items()}
 
     def records(self, predictions: dict[str, np.ndarray]) -> list[dict[str, float]]:
         """The errors of each head."""
