@@ -12,8 +12,9 @@ from rich.table import Table
 
 from src.command_line import compose_config
 from src.config import Config
-from src.console import native_chatter_hidden, show, stderr
+from src.console import show, stderr
 from src.errors import ExplainedError, UsageError
+from src.imports import large_imports
 from src.replay import replay_overrides
 from src.trials import add_experiment_option, study_name
 
@@ -80,11 +81,12 @@ def choose(trials: "Sequence[TrialRecord]", study: str, number: int | None) -> "
 
 def _crown(experiment: str, study: str, number: int | None, again: bool, root: str | None) -> None:
     """Check all that can be checked, look once, and keep what was seen."""
-    from src.tracking.archive import find_study
-    from src.tracking.looks import count_look, looks, num_looks_elsewhere, refuse_another_look
-    from src.tracking.registry import kept_model, load_model, register
-    from src.tracking.run import Run
-    from src.tracking.study import open_study
+    with large_imports():
+        from src.tracking.archive import find_study
+        from src.tracking.looks import count_look, looks, num_looks_elsewhere, refuse_another_look
+        from src.tracking.registry import kept_model, load_model, register
+        from src.tracking.run import Run
+        from src.tracking.study import open_study
 
     find_study(experiment, study)  # or explains what there is; creates nothing
     with open_study(experiment, study) as store:  # else two commands could both look first
@@ -97,7 +99,7 @@ def _crown(experiment: str, study: str, number: int | None, again: bool, root: s
         config = _recorded(trial, study, root)
         _tell_of_the_rest(store, trials)
 
-        with native_chatter_hidden():
+        with large_imports():
             from src.model import set_up
             from src.training import final_test
             from src.training.model_card import Choice, model_card

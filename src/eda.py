@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from src.command_line import explained_errors, launch
 from src.config import to_config
+from src.imports import large_imports
 
 # Absolute, so that Hydra finds it too where this is not the module that was started.
 _CONF = Path(__file__).parents[1] / "conf"
@@ -18,7 +19,8 @@ def eda(tree: DictConfig) -> None:
     """Write the page of the data set that Hydra composed, and say where it is."""
     with explained_errors():
         config = to_config(tree)
-        from src.exploration import explore
+        with large_imports():
+            from src.exploration import explore
 
         try:
             shown = explore(config)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src.errors import ExplainedError, UsageError
+from src.imports import large_imports
 from src.trials import add_experiment_option, study_name
 
 if TYPE_CHECKING:
@@ -38,13 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _report(experiment: str, study: str, claims_file: str | None) -> None:
     late_claims = None if claims_file is None else _claims_of(claims_file)
-    from src.analysis import recorded
-    from src.analysis.publishing import publish
-    from src.analysis.study_data import read_study
-    from src.console import show
-    from src.search.report import axis_keys, description, headline, table, varied_keys
-    from src.tracking.archive import find_study
-    from src.tracking.views import save_views, study_links
+    with large_imports():
+        from src.analysis import recorded
+        from src.analysis.publishing import publish
+        from src.analysis.study_data import read_study
+        from src.console import show
+        from src.search.report import axis_keys, description, headline, table, varied_keys
+        from src.tracking.archive import find_study
+        from src.tracking.views import save_views, study_links
 
     if study == recorded.NAME:
         from src.command_line import compose_config  # Hydra, which other reports can do without

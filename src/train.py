@@ -9,8 +9,8 @@ from omegaconf import DictConfig
 
 from src.command_line import CONF, explained_errors, launch
 from src.config import to_config
-from src.console import native_chatter_hidden
 from src.errors import UsageError
+from src.imports import large_imports
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
@@ -19,7 +19,7 @@ def train(tree: DictConfig) -> float:
     with explained_errors():
         _refuse_lonely_sweep()
         config = to_config(tree)
-        with native_chatter_hidden():  # TensorFlow: only once the configuration is sound
+        with large_imports():  # TensorFlow: only once the configuration is sound
             from src.training import run_trial
         try:
             result = run_trial(config)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from src.console import show
 from src.errors import ExplainedError
+from src.imports import large_imports
 
 _CONF = Path(__file__).parents[1] / "conf"
 
@@ -51,8 +52,9 @@ def study_name(typed: str) -> str:
 
 
 def _show_trials(experiment: str, study: str) -> None:
-    from src.search import report
-    from src.tracking.archive import find_study
+    with large_imports():
+        from src.search import report
+        from src.tracking.archive import find_study
 
     trials = find_study(experiment, study).trials()
     show(report.table(f'Study "{study}"', trials))
@@ -60,7 +62,8 @@ def _show_trials(experiment: str, study: str) -> None:
 
 
 def _show_studies(experiment: str) -> None:
-    from src.tracking.archive import studies
+    with large_imports():
+        from src.tracking.archive import studies
 
     grid = Table(show_edge=False, pad_edge=False)
     grid.add_column("study", overflow="fold")

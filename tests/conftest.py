@@ -1,5 +1,6 @@
 """Fixtures that all tests share."""
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,3 +31,8 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
+
+
+def pytest_collection_finish() -> None:
+    """What tests have imported stays; Python need not look through it for garbage."""
+    gc.freeze()

@@ -9,7 +9,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src"
 
 LAYERS = (
-    {"config", "metrics", "statistics", "errors", "console", "files", "signals"},
+    {"config", "metrics", "statistics", "errors", "console", "files", "imports", "signals"},
     {"data", "model", "tracking", "pages"},
     {"training"},
     {"search", "exploration"},

@@ -19,8 +19,9 @@ from hydra_plugins.process_launcher.launcher import ProcessLauncher
 from omegaconf import DictConfig, OmegaConf
 
 from src.config import Config, identity, to_config
-from src.console import native_chatter_hidden, stderr
+from src.console import stderr
 from src.errors import UsageError
+from src.imports import large_imports
 from src.search.space import Hyperparameter, Interval, Space
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def sweep(sweeper: "OracleSweeper", arguments: Sequence[str]) -> Any:
     base = compose(command.first())
     is_ours = OmegaConf.get_type(base) is Config
     some_config = _check_base(base, command.space) if is_ours else None
-    with native_chatter_hidden():  # keras-tuner imports TensorFlow
+    with large_imports():  # keras-tuner imports TensorFlow
         from hydra_plugins.oracle_sweeper._workers import BatchWorkers, ProcessWorkers
 
         from src.search.loop import Loop, Rules

@@ -19,8 +19,8 @@ from hydra_plugins.process_launcher.launcher import ProcessLauncher
 from omegaconf import DictConfig
 
 from src.config import Config, to_config
-from src.console import native_chatter_hidden
 from src.errors import UsageError
+from src.imports import large_imports
 from src.search.loop import Ending, Job
 from src.signals import TERMINATION, handled, raise_interrupt
 
@@ -267,7 +267,7 @@ def _time(tree: DictConfig) -> dict[str, float]:
 
 def _train_side_by_side(configs: Sequence[Config]) -> list[tuple[float, str]]:
     """What a process with several jobs does: the objective and the failure of each."""
-    with native_chatter_hidden():
+    with large_imports():
         from src.training.side_by_side import run_side_by_side
     return [
         (math.inf, _spell(result)) if isinstance(result, BaseException) else (result.val_mae, "")

@@ -25,6 +25,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from src.files import whole_file
+from src.imports import large_imports
 
 INTERRUPTED = 130  # exit status of what Ctrl-C or SIGTERM ended, as in a shell
 
@@ -94,7 +95,8 @@ def _run(folder: Path) -> JobReturn:
     try:
         payload = _payload_file(folder).read_bytes()
         _payload_file(folder).unlink()
-        run, arguments = cloudpickle.loads(payload)
+        with large_imports():
+            run, arguments = cloudpickle.loads(payload)
         result: JobReturn = run(*arguments)
     except Exception as error:
         traceback.print_exc()
