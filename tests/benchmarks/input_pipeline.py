@@ -11,6 +11,7 @@ what counts is the median. Deterministic operations are off, as they would slow 
 reads two batches at a time with and without them.
 """
 
+import gc
 import sys
 import tempfile
 import time
@@ -134,7 +135,8 @@ def in_a_process(work: Callable[[], Found]) -> Found:
 
 
 def take_a_step() -> None:
-    """Make TensorFlow ready."""
+    """Make TensorFlow ready; its objects are left alone, as a trial's process does (`imports`)."""
+    gc.freeze()
     regressor("uint8").fit(tf.data.Dataset.from_tensors(some_batch("uint8")), verbose=0)
 
 
