@@ -9,8 +9,8 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from rich.table import Table
 
-from src.command_line import CONF
-from src.console import show, spell_seconds
+from src.cli.options import CONF
+from src.core.console import show, spell_seconds
 from src.data.inventory import Cache, evict, inventory
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from hydra.errors import HydraException
 from rich.table import Table
 
-from src.command_line import compose_config
+from src.cli.command_line import compose_config
+from src.cli.options import add_experiment_option, study_name
 from src.config import Config
-from src.console import show, stderr
-from src.errors import ExplainedError, UsageError
-from src.imports import large_imports
+from src.core.console import show, stderr
+from src.core.errors import ExplainedError, UsageError
+from src.core.imports import large_imports
 from src.replay import replay_overrides
-from src.trials import add_experiment_option, study_name
 
 if TYPE_CHECKING:
     from src.tracking.registry import Version
@@ -82,11 +82,16 @@ def choose(trials: "Sequence[TrialRecord]", study: str, number: int | None) -> "
 def _crown(experiment: str, study: str, number: int | None, again: bool, root: str | None) -> None:
     """Check all that can be checked, look once, and keep what was seen."""
     with large_imports():
-        from src.tracking.archive import find_study
-        from src.tracking.looks import count_look, looks, num_looks_elsewhere, refuse_another_look
+        from src.tracking.lookup import find_study
         from src.tracking.registry import kept_model, load_model, register
         from src.tracking.run import Run
         from src.tracking.study import open_study
+        from src.tracking.test_access import (
+            count_look,
+            looks,
+            num_looks_elsewhere,
+            refuse_another_look,
+        )
 
     find_study(experiment, study)  # or explains what there is; creates nothing
     with open_study(experiment, study) as store:  # else two commands could both look first
@@ -134,7 +139,7 @@ def _place(trial: "TrialRecord", trials: "Sequence[TrialRecord]") -> tuple[int, 
 
 def _recorded(trial: "TrialRecord", study: str, root: str | None) -> Config:
     """The configuration that the trial had, but for the folder of its faces."""
-    from src.tracking.archive import recorded_config
+    from src.tracking.lookup import recorded_config
 
     values = recorded_config(trial.run_id)
     if values is None:

@@ -1,20 +1,17 @@
 """Look at a data set before training on it: `python -m src.eda data=labels_csv data.root=…`."""
 
 import sys
-from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
 
-from src.command_line import explained_errors, launch
+from src.cli.command_line import explained_errors, launch
+from src.cli.options import CONF
 from src.config import to_config
-from src.imports import large_imports
-
-# Absolute, so that Hydra finds it too where this is not the module that was started.
-_CONF = Path(__file__).parents[1] / "conf"
+from src.core.imports import large_imports
 
 
-@hydra.main(version_base="1.3", config_path=str(_CONF), config_name="config")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def eda(tree: DictConfig) -> None:
     """Write the page of the data set that Hydra composed, and say where it is."""
     with explained_errors():

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.types import Quote, QuotedString
 
 from src import train
+from src.cli.options import add_experiment_option
 from src.config import Config
 from src.config.schema import OptimizerConfig
 from src.config.validation import OPTIMIZER_NAMES
-from src.errors import ExplainedError, UsageError
-from src.trials import add_experiment_option
+from src.core.errors import ExplainedError, UsageError
 
 if TYPE_CHECKING:
     from src.tracking.study import StudyStore, TrialRecord
@@ -136,7 +136,7 @@ def comparison(recorded: "TrialRecord", again: "TrialRecord") -> str:
 def _find(experiment: str, study: str, number: int) -> "tuple[StudyStore, TrialRecord]":
     """The trial; of several runs with one number the last complete one, else the last."""
     from src.tracking import State
-    from src.tracking.archive import find_study
+    from src.tracking.lookup import find_study
     from src.tracking.study import numbered
 
     store = find_study(experiment, study)
@@ -151,7 +151,7 @@ def _find(experiment: str, study: str, number: int) -> "tuple[StudyStore, TrialR
 
 
 def _arguments(trial: "TrialRecord", study: str, number: int, typed: Sequence[str]) -> list[str]:
-    from src.tracking.archive import recorded_config
+    from src.tracking.lookup import recorded_config
 
     recorded = recorded_config(trial.run_id)
     if recorded is None:
@@ -169,7 +169,7 @@ def _arguments(trial: "TrialRecord", study: str, number: int, typed: Sequence[st
 
 def _use_as_many_cores(run_id: str) -> None:
     """Leave this process as many cores as the trial had: sums depend on how they are shared out."""
-    from src.tracking.archive import recorded_cores
+    from src.tracking.lookup import recorded_cores
 
     cores = recorded_cores(run_id)
     if cores is None or not hasattr(os, "sched_setaffinity"):
@@ -182,7 +182,7 @@ def _use_as_many_cores(run_id: str) -> None:
 
 
 def _print_comparison(experiment: str, store: "StudyStore", recorded: "TrialRecord") -> None:
-    from src.tracking.archive import run_of_this_process
+    from src.tracking.lookup import run_of_this_process
 
     run_id = run_of_this_process(experiment)
     if run_id is not None:  # `--cfg job` trains nothing

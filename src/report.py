@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.errors import ExplainedError, UsageError
-from src.imports import large_imports
-from src.trials import add_experiment_option, study_name
+from src.cli.options import add_experiment_option, study_name
+from src.core.errors import ExplainedError, UsageError
+from src.core.imports import large_imports
 
 if TYPE_CHECKING:
     from src.config.schema import ClaimConfig
@@ -43,13 +43,13 @@ def _report(experiment: str, study: str, claims_file: str | None) -> None:
         from src.analysis import recorded
         from src.analysis.publishing import publish
         from src.analysis.study_data import read_study
-        from src.console import show
+        from src.core.console import show
         from src.search.report import axis_keys, description, headline, table, varied_keys
-        from src.tracking.archive import find_study
+        from src.tracking.lookup import find_study
         from src.tracking.views import save_views, study_links
 
     if study == recorded.NAME:
-        from src.command_line import compose_config  # Hydra, which other reports can do without
+        from src.cli.command_line import compose_config  # Hydra, which other reports can do without
 
         overrides = ["study=seed", f"study.name={study}", "data=sample"]
         configs = {number: compose_config([f"+trial={number}", *overrides]) for number in (1, 2, 3)}
@@ -73,7 +73,8 @@ def _report(experiment: str, study: str, claims_file: str | None) -> None:
 
 
 def _claims_of(file: str) -> "list[ClaimConfig]":
-    from src.command_line import CONF, compose_config
+    from src.cli.command_line import compose_config
+    from src.cli.options import CONF
 
     known = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
     if file not in known:

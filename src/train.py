@@ -7,10 +7,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from src.command_line import CONF, explained_errors, launch
+from src.cli.command_line import explained_errors, launch
+from src.cli.options import CONF
 from src.config import to_config
-from src.errors import UsageError
-from src.imports import large_imports
+from src.core.errors import UsageError
+from src.core.imports import large_imports
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")

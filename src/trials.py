@@ -4,17 +4,14 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from omegaconf import OmegaConf
 from rich.markup import escape
 from rich.table import Table
 
-from src.console import show
-from src.errors import ExplainedError
-from src.imports import large_imports
-
-_CONF = Path(__file__).parents[1] / "conf"
+from src.cli.options import add_experiment_option, study_name
+from src.core.console import show
+from src.core.errors import ExplainedError
+from src.core.imports import large_imports
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,25 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"error: {error}")
 
 
-def add_experiment_option(parser: argparse.ArgumentParser) -> None:
-    """Let a person choose another experiment than that of `conf/tracking/mlflow.yaml`."""
-    parser.add_argument(
-        "--experiment",
-        default=OmegaConf.load(_CONF / "tracking/mlflow.yaml").experiment,
-        metavar="NAME",
-        help="MLflow's experiment (default: %(default)s)",
-    )
-
-
-def study_name(typed: str) -> str:
-    """A study as a person may type it: `small`, `study=small` or `study.name=small`."""
-    return typed.removeprefix("study.name=").removeprefix("study=")
-
-
 def _show_trials(experiment: str, study: str) -> None:
     with large_imports():
         from src.search import report
-        from src.tracking.archive import find_study
+        from src.tracking.lookup import find_study
 
     trials = find_study(experiment, study).trials()
     show(report.table(f'Study "{study}"', trials))
@@ -63,7 +45,7 @@ def _show_trials(experiment: str, study: str) -> None:
 
 def _show_studies(experiment: str) -> None:
     with large_imports():
-        from src.tracking.archive import studies
+        from src.tracking.lookup import studies
 
     grid = Table(show_edge=False, pad_edge=False)
     grid.add_column("study", overflow="fold")

@@ -10,9 +10,9 @@ import time
 import webbrowser
 from collections.abc import Sequence
 
-from src.errors import EnvironmentFaultError, ExplainedError
-from src.signals import TERMINATION, handled, raise_interrupt
-from src.trials import add_experiment_option
+from src.cli.options import add_experiment_option
+from src.core.errors import EnvironmentFaultError, ExplainedError
+from src.core.signals import TERMINATION, handled, raise_interrupt
 
 _HOST = "127.0.0.1"  # the page has no login
 # One process instead of fourteen, ready in half the time, and nothing is sent to anyone.
@@ -60,7 +60,7 @@ def _refuse_busy_port(port: int) -> None:
 
 def _link(experiment: str, study: str | None, page: str) -> str:
     from src.search import report
-    from src.tracking.archive import find_experiment, find_study
+    from src.tracking.lookup import find_experiment, find_study
     from src.tracking.views import experiment_link, save_views, study_links
 
     if study is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from src.command_line import register_schema
+from src.cli.command_line import register_schema
 from src.config import Config, adapt_overrides, to_config
 
 ROOT = Path(__file__).parent.parent

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from src.analysis.study_data import StudyData
-from src.metrics import AGE_BANDS
+from src.core.metrics import AGE_BANDS
 from src.statistics import mean_interval
 from src.tracking.study import TrialRecord
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from src.analysis.faces import face_errors
 from src.analysis.study_data import StudyData
 from src.analysis.study_page import study_document
+from src.core.errors import UsageError
 from src.data.sample import data_set_folder
 from src.data.thumbnail import thumbnail
-from src.errors import UsageError
 from src.pages import as_html, as_markdown
 from src.pages.html import picture_png
 from src.search.report import as_csv

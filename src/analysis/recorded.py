@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from src.config import Config, flatten
+from src.core.metrics import baseline_metrics
 from src.data.sample import AGE_COUNTS
-from src.metrics import baseline_metrics
 from src.statistics.intervals import normal_quantile
 from src.tracking import Run, State
 from src.tracking.study import open_study

@@ -13,9 +13,9 @@ from src.analysis.leaderboard import Leaderboard, leaderboard
 from src.analysis.sections.account import again_section, checks_section, cost_section
 from src.analysis.sections.effects import effects_section
 from src.analysis.sections.faces import faces_section
+from src.analysis.sections.formatting import count, name_of
 from src.analysis.sections.leaderboard import leaderboard_section
 from src.analysis.sections.overfitting import overfitting_section
-from src.analysis.sections.wording import count, name_of
 from src.analysis.study_data import StudyData
 from src.pages import Document, Section, Table, escape
 from src.search.report import states

@@ -27,7 +27,7 @@ from src.config.schema import (
     SGDConfig,
     SplitMethod,
 )
-from src.errors import UsageError
+from src.core.errors import UsageError
 
 MIN_IMAGE_SIZE = 32  # keras.applications.ResNet50 refuses less
 BACKBONE_BLOCKS = {"conv2": 3, "conv3": 4, "conv4": 6, "conv5": 3}

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pandas as pd
 
 from src.config.schema import Conflict
-from src.console import progress
+from src.core.console import progress
 
 MIN_AGE, MAX_AGE = 0.0, 120.0  # years; the oldest verified person reached 122
 

@@ -14,10 +14,10 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from src.config.schema import Decoder
-from src.console import progress
+from src.core.console import progress
+from src.core.errors import EnvironmentFaultError
+from src.core.files import whole_file
 from src.data.decoding import UnusablePictureError, decode
-from src.errors import EnvironmentFaultError
-from src.files import whole_file
 
 _PORTION = 16  # pictures that a thread takes at a time: to hand over each costs a tenth of it
 _RECIPE = 1  # raise it when decode() gives other pixels for the same file

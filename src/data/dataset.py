@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from src.config.schema import DataConfig, Layout
-from src.console import stderr
+from src.core.console import stderr
+from src.core.errors import EnvironmentFaultError, UsageError
 from src.data import audit, cache, sample
 from src.data.splits import assign_splits, refuse_empty_parts
 from src.data.table import read_table
-from src.errors import EnvironmentFaultError, UsageError
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from src.console import progress
+from src.core.console import progress
 
 _EDGE = 16  # px of the miniature
 # In 7,521 UTKFace crops 64 pairs correlate as much, and all that were looked at (40) were one

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from src.console import progress
+from src.core.console import progress
+from src.core.errors import EnvironmentFaultError
+from src.core.files import whole_file
 from src.data.black_corners import has_black_corner
 from src.data.decoding import UnusablePictureError, decode_whole
 from src.data.fingerprint import fingerprint
-from src.errors import EnvironmentFaultError
-from src.files import whole_file
 
 MEASURES = {
     "width": "px",

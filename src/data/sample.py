@@ -16,7 +16,7 @@ import pandas as pd
 from filelock import FileLock
 from PIL import Image
 
-from src.console import progress
+from src.core.console import progress
 
 AGE_COUNTS = Path(__file__).parent / "seed_ages.csv"
 """How many of the seed study's 7,591 faces have each age (counted in its `labels.csv`)."""

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from src.errors import EnvironmentFaultError
-from src.files import whole_file
+from src.core.errors import EnvironmentFaultError
+from src.core.files import whole_file
 
 SHARD_BYTES = 64_000_000  # what a killed build loses at most
 _ABOUT = "about.json"

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from src.config.schema import SplitConfig, SplitMethod
-from src.errors import UsageError
+from src.core.errors import UsageError
 
 PARTS = ("train", "val", "test")
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from src.config.schema import ColumnsConfig, DataConfig, Layout
-from src.errors import MissingFileError, UsageError
+from src.core.errors import MissingFileError, UsageError
 
 COLUMNS = ("row", "file_name", "age_text", "official_split", "malformed")
 """Columns of a raw table.

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from src.core.metrics import AGE_BANDS
 from src.data.sample import AGE_COUNTS
-from src.metrics import AGE_BANDS
 
 
 def seed_ages() -> np.ndarray:

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
+from src.core.metrics import AGE_BANDS
 from src.data.splits import PARTS
 from src.exploration.ages import band_counts, band_names, bands_of
-from src.metrics import AGE_BANDS
 
 _DARK, _MIDDLE, _LIGHT = "#0b3c5d", "#009e73", "#e69f00"  # distinct in gray and to the colour-blind
 _WIDTH = 6.4  # in

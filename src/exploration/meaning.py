@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from src.config.schema import DataConfig
+from src.core.metrics import baseline_metrics
 from src.data.inspection import MEASURES
 from src.exploration.ages import band_counts, band_names, heaping
 from src.exploration.survey import Survey
-from src.metrics import baseline_metrics
 
 _THIN = 50  # faces; the 95 % interval of a band's MAE is then about ±1.4 years (sd of errors 5)
 _MANY_ROUNDED = 0.25  # of ages end in 0 or 5; 0.2 would without rounding

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from src.config.schema import DataConfig
+from src.core.errors import UsageError
 from src.data.audit import add_unusable_pictures, parse_age
 from src.data.dataset import digest_of, list_faces
 from src.data.fingerprint import look_alikes
 from src.data.inspection import inspect_all
-from src.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from src.errors import MissingFileError, UsageError
+from src.core.errors import MissingFileError, UsageError
 
 NAME = "resnet50"
 _IMAGENET_FILE = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"

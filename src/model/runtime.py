@@ -3,7 +3,7 @@
 import keras
 
 from src.config.schema import Precision
-from src.console import native_chatter_hidden
+from src.core.console import native_chatter_hidden
 
 
 def set_up(seed: int, precision: Precision, deterministic: bool) -> None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from src.errors import UsageError
+from src.core.errors import UsageError
 from src.search.loop import Ending, Job, Outcome
 from src.search.oracles import Suggestion
 from src.tracking.state import State

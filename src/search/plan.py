@@ -14,11 +14,11 @@ from rich.table import Table
 
 from src.config import Config, flatten, program, side_by_side
 from src.config.schema import KeepModel, PrunerName
-from src.console import show, spell_seconds, stderr
-from src.errors import UsageError
+from src.core.console import show, spell_seconds, stderr
+from src.core.errors import UsageError
+from src.search.launch import Order, open_loop, simulate
 from src.search.loop import Workers
 from src.search.oracles import Suggestion
-from src.search.order import Order, open_loop, simulate
 from src.tracking.study import StudyStore
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from src.config import moves_a_number
-from src.console import spell_seconds, stderr
+from src.core.console import spell_seconds, stderr
 from src.search.loop import Job, Outcome
 from src.tracking.state import State
 from src.tracking.study import TrialRecord

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from src.errors import UsageError
+from src.core.errors import UsageError
 
 
 @dataclass(frozen=True)

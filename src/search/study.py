@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from src.config import Config, configuration_hash, program, run_name, side_by_side
+from src.core.errors import UsageError
 from src.data import prepare
-from src.errors import UsageError
 from src.search.loop import Ending, Job, Outcome
 from src.search.oracles import Suggestion
 from src.tracking.checkpoints import checkpoint_folder, forget

@@ -6,7 +6,7 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.entities import RunStatus
 from mlflow.tracking import MlflowClient
 
-from src.tracking.patience import patient
+from src.tracking.retry import patient
 from src.tracking.store import search_all
 
 _KEY = "mae/val"

@@ -14,7 +14,7 @@ from mlflow.utils.validation import _validate_batch_log_data
 from sqlalchemy.orm import Session
 
 from src.tracking.database import Row, run_all, sqlite_store, transaction
-from src.tracking.patience import is_busy, patient
+from src.tracking.retry import is_busy, patient
 
 _RUN_NAME = "mlflow.runName"
 _RUNNING = RunStatus.to_string(RunStatus.RUNNING)

@@ -11,7 +11,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
 from src.tracking.artifacts import local_folder
-from src.tracking.patience import patient
+from src.tracking.retry import patient
 from src.tracking.store import mend_stale_runs, open_store, process_tags
 from src.tracking.views import mlflow_address
 

@@ -9,7 +9,7 @@ from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from src.tracking.patience import patient
+from src.tracking.retry import patient
 
 MODEL = "face-age"
 CHAMPION = "champion"

@@ -18,10 +18,10 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from src.console import stderr
+from src.core.console import stderr
 from src.tracking import artifacts, entries, provenance
 from src.tracking.entries import Entries
-from src.tracking.patience import is_busy, patient, undisturbed
+from src.tracking.retry import is_busy, patient, undisturbed
 from src.tracking.state import State
 from src.tracking.store import context_tags
 

@@ -19,7 +19,7 @@ from mlflow.tracking.context.registry import resolve_tags
 from src.tracking import entries
 from src.tracking.database import read, sqlite_store
 from src.tracking.entries import Entries
-from src.tracking.patience import patient
+from src.tracking.retry import patient
 from src.tracking.state import State
 
 DATABASE = Path("mlflow.db")

@@ -13,11 +13,11 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.tracking import MlflowClient
 
 from src.config.validation import is_study_name
-from src.console import stderr
-from src.errors import EnvironmentFaultError, UsageError
+from src.core.console import stderr
+from src.core.errors import EnvironmentFaultError, UsageError
 from src.tracking import entries
 from src.tracking.entries import NewRun
-from src.tracking.patience import patient
+from src.tracking.retry import patient
 from src.tracking.state import State
 from src.tracking.store import (
     is_alive,

@@ -16,7 +16,7 @@ from typing import Any
 import mlflow
 from mlflow.tracking import MlflowClient
 
-from src.tracking.patience import patient
+from src.tracking.retry import patient
 from src.tracking.state import State
 
 _BARE_PAGE = "http://127.0.0.1:5000"  # where a bare `mlflow ui` listens

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from src.config import Config
-from src.console import progress, stderr
+from src.core.console import progress, stderr
 from src.data import Dataset, Part, TrainingBatches
 from src.data.batches import view_images
 from src.data.shards import ShardedArray, num_bytes, num_missing_rows, open_or_build

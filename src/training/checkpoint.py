@@ -11,9 +11,9 @@ import keras
 import numpy as np
 from filelock import FileLock, Timeout
 
-from src.console import stderr
-from src.errors import EnvironmentFaultError
-from src.files import whole_file
+from src.core.console import stderr
+from src.core.errors import EnvironmentFaultError
+from src.core.files import whole_file
 from src.training.history import History
 from src.training.program import Program
 

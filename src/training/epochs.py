@@ -8,7 +8,7 @@ import numpy as np
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from src.config.schema import FitConfig
-from src.console import spell_seconds, stderr
+from src.core.console import spell_seconds, stderr
 from src.data.epoch_batches import EpochBatches
 from src.tracking import Run
 from src.training.activations import Inputs

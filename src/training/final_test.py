@@ -8,9 +8,9 @@ import keras
 import pandas as pd
 
 from src.config import Config
+from src.core.errors import EnvironmentFaultError, UsageError
+from src.core.metrics import metrics_by_age_band
 from src.data import Dataset, prepare
-from src.errors import EnvironmentFaultError, UsageError
-from src.metrics import metrics_by_age_band
 from src.statistics import mean_interval
 from src.tracking.run import Run
 from src.tracking.study import TrialRecord

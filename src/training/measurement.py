@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from src.config import Config
+from src.core.metrics import baseline_metrics, mean_absolute_error, regression_metrics
+from src.core.signals import whole_step
 from src.data import Part
-from src.metrics import baseline_metrics, mean_absolute_error, regression_metrics
-from src.signals import whole_step
 from src.statistics import difference_interval, mean_interval
 from src.training.history import EpochRecord, History
 

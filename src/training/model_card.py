@@ -8,8 +8,8 @@ import pandas as pd
 
 from src.config import Config
 from src.config.schema import DataConfig, Layout
-from src.tracking.looks import Look
 from src.tracking.study import TrialRecord
+from src.tracking.test_access import Look
 from src.training.final_test import FinalTest
 
 _ROUGH = 30  # faces; under so many a normal-theory interval is too narrow

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from src.config import Config, program
+from src.core.signals import whole_step
 from src.model import (
     LiveCosineDecay,
     build_optimizer,
@@ -17,7 +18,6 @@ from src.model import (
     learning_rate,
     set_up,
 )
-from src.signals import whole_step
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ import keras
 
 from src.config import Config, run_name
 from src.config.schema import FitConfig
-from src.console import stderr
+from src.core.console import stderr
+from src.core.errors import ExplainedError, UsageError
+from src.core.signals import signals_interrupt
 from src.data import Dataset, prepare
 from src.data.epoch_batches import EpochBatches
 from src.data.shards import NotFloat16Error
-from src.errors import ExplainedError, UsageError
 from src.model import fetch_weights
-from src.signals import signals_interrupt
 from src.tracking import Run, State, sibling_curves, trial_run
 from src.tracking.checkpoints import checkpoint_folder
-from src.training import pruning, record
+from src.training import pruning, trial_logging
 from src.training.activations import (
     Inputs,
     activation_inputs,
@@ -56,11 +56,11 @@ def run_trial(config: Config) -> TrialResult:
             before = what_was_done(config.fit, saved)
             with _open_run(config, dataset.digest, before) as run:
                 if run.is_new:
-                    record.log_start(run, config, dataset)
+                    trial_logging.log_start(run, config, dataset)
                 result = _train_and_measure(config, dataset, saved, before, run)
                 inherited = before.epochs if before else ()
                 elapsed = time.perf_counter() - started
-                record.log_duration(run, result.history, inherited, elapsed)
+                trial_logging.log_duration(run, result.history, inherited, elapsed)
                 run.describe(result.headline())
             if not can_be_promoted(config.fit, result):
                 saved.clear()  # only now: a trial that dies earlier goes on from what was saved
@@ -109,7 +109,7 @@ def _train_and_measure(
             return TrialResult.of_infeasible(run, epoch_end.history, reason)
     saved.restore_best(program, epoch_end.history)
     best = epoch_end.best or inputs.measure(program.fitted, fit.eval_batch_size)
-    metrics = record.log_outcome(run, config, dataset, program, best, epoch_end.history)
+    metrics = trial_logging.log_outcome(run, config, dataset, program, best, epoch_end.history)
     return TrialResult.of_measured(run, epoch_end.history, metrics)
 
 
@@ -197,7 +197,7 @@ def _open_run(
     return trial_run(
         experiment=config.tracking.experiment,
         name=run_name(config),
-        tags=record.tags(config, data_digest),
+        tags=trial_logging.tags(config, data_digest),
         resume_id=resume_id,
         system_metrics=config.tracking.system_metrics,
     )

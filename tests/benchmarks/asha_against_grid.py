@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from mlflow.tracking import MlflowClient
 
 from src.config.schema import PrunerConfig, PrunerName
-from src.console import native_chatter_hidden
-from src.tracking.archive import find_study
+from src.core.console import native_chatter_hidden
+from src.tracking.lookup import find_study
 
 with native_chatter_hidden():  # TensorFlow
     from src.training.pruning import epochs_spent

@@ -8,7 +8,7 @@ import sys
 
 import keras
 
-from src.command_line import compose_config
+from src.cli.command_line import compose_config
 from src.data import prepare
 from src.model.backbone import NAME
 from src.training.program import forget_kept_model

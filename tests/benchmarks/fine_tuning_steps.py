@@ -12,7 +12,7 @@ from statistics import median
 
 import numpy as np
 
-from src.command_line import compose_config
+from src.cli.command_line import compose_config
 from src.data import prepare
 from src.data.epoch_batches import EpochBatches
 from src.training.epochs import StepWatch

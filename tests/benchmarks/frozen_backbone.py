@@ -49,8 +49,9 @@ def draw_weights() -> None:
 
 def draw_faces() -> str:
     """The folder of 1,200 faces, drawn."""
-    run([sys.executable, "-c", "from src.command_line import compose_config; from src.data import "
-         "prepare; prepare(compose_config(['model.weights=null']).data)"])  # fmt: skip
+    run([sys.executable, "-c", "from src.cli.command_line import compose_config; "
+         "from src.data import prepare; "
+         "prepare(compose_config(['model.weights=null']).data)"])  # fmt: skip
     (table,) = Path(".cache/sample").glob("*/labels.csv")
     return str(table.parent)
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import keras
 
-from src.command_line import compose_config
+from src.cli.command_line import compose_config
 from src.config import Config
 from src.data import Dataset, Part, TrainingBatches, prepare
 from src.data.epoch_batches import NUM_READERS, EpochBatches

@@ -28,7 +28,7 @@ PICTURES = (1_000, 3_000, 10_000, 30_000, 100_000)
 SIZES = (32, 64, 96, 128, 224)
 PREPARE = """
 import sys, time, resource
-from src.command_line import compose_config
+from src.cli.command_line import compose_config
 from src.data import prepare
 sizes = ["data.image_size=32", f"data.num_images={sys.argv[1]}", "data.cache_dir=pictures"]
 config = compose_config(["model.weights=null", *sizes])

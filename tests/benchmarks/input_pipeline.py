@@ -32,7 +32,7 @@ import tensorflow as tf
 from hydra import compose, initialize_config_dir
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
-from src.command_line import register_schema
+from src.cli.command_line import register_schema
 from src.config import Config, adapt_overrides, to_config
 from src.data import Part, TrainingBatches, prepare
 from src.data.epoch_batches import EpochBatches

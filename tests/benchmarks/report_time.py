@@ -18,8 +18,8 @@ import numpy as np
 from mlflow.tracking import MlflowClient
 
 from src.analysis.study_data import CURVE_KEYS
-from src.tracking.archive import find_study
-from src.tracking.reading import read_curves
+from src.tracking.bulk_reading import read_curves
+from src.tracking.lookup import find_study
 from tests.unit.analysis.made_study import EXPERIMENT, make_study
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ if cores:
 
 import numpy as np  # noqa: E402  cores first: TensorFlow counts them when it is imported
 
-from src.command_line import compose_config  # noqa: E402
+from src.cli.command_line import compose_config  # noqa: E402
 from src.data import prepare  # noqa: E402
 from src.training.trial import start_model  # noqa: E402
 

@@ -59,7 +59,7 @@ def fixed_seconds(study: str) -> list[float]:
     """
     script = (
         "import json; from mlflow import MlflowClient\n"
-        "from src.tracking.archive import find_study\n"
+        "from src.tracking.lookup import find_study\n"
         f"trials = find_study('face-age', '{study}').trials()\n"
         "print(json.dumps(sorted((MlflowClient().get_run(t.run_id).info.end_time / 1000, "
         "t.metrics['time/total_seconds']) for t in trials)))"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from src.training import TrialResult, record
+from src.training import TrialResult, trial_logging
 from tests.integration.stored import artifacts, curve, fetch
 
 pytestmark = pytest.mark.slow
@@ -46,7 +46,7 @@ def test_trial_killed_after_the_decision_is_pruned_when_it_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(record, "log_outcome", die)
+        patched.setattr(trial_logging, "log_outcome", die)
         with pytest.raises(KeyboardInterrupt):
             run(*WORSE)
     (killed,) = MlflowClient().search_runs(["1"], "attributes.status = 'KILLED'")
@@ -62,7 +62,7 @@ def test_trial_that_no_longer_is_pruned_loses_the_mark(run, better, monkeypatch)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(record, "log_outcome", die)
+        patched.setattr(trial_logging, "log_outcome", die)
         with pytest.raises(KeyboardInterrupt):
             run(*WORSE)
     result = run(*WORSE, "pruner=none")

@@ -16,11 +16,11 @@ import pytest
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.tracking import MlflowClient
 
-from src.errors import UsageError
-from src.metrics import mean_absolute_error
-from src.signals import signals_interrupt
+from src.core.errors import UsageError
+from src.core.metrics import mean_absolute_error
+from src.core.signals import signals_interrupt
 from src.tracking import entries
-from src.training import record
+from src.training import trial_logging
 from src.training.program import forget_kept_model
 from tests.integration.small_backbone import TRACES
 from tests.integration.stored import artifacts, curve, fetch, read_artifact, same_numbers
@@ -188,7 +188,7 @@ def test_prepared_run_that_cannot_be_used_is_replaced(run, ending: str) -> None:
 
 def test_success_takes_the_marks_of_an_earlier_failure_away(run, monkeypatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(record, "final_metrics", lambda *_: 1 / 0)
+        patched.setattr(trial_logging, "final_metrics", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run()
     (failed,) = MlflowClient().search_runs(["1"])
@@ -299,7 +299,7 @@ def test_diverging_trial_is_infeasible_with_step_and_learning_rate(run) -> None:
 
 
 @pytest.mark.parametrize(
-    "defective", ["src.data.dataset.assign_splits", "src.training.record.final_metrics"]
+    "defective", ["src.data.dataset.assign_splits", "src.training.trial_logging.final_metrics"]
 )
 def test_failure_of_ours_leaves_its_traceback_with_the_run(run, monkeypatch, defective) -> None:
     monkeypatch.setattr(defective, lambda *_: 1 / 0)
@@ -402,9 +402,9 @@ def test_first_fault_is_raised_also_when_the_store_fails_too(run, monkeypatch, c
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(record, "final_metrics", lambda *_: 1 / 0)
+        patched.setattr(trial_logging, "final_metrics", lambda *_: 1 / 0)
         patched.setattr("src.tracking.artifacts.put", fail)
-        patched.setattr("src.training.record.log_start", lambda *_: None)
+        patched.setattr("src.training.trial_logging.log_start", lambda *_: None)
         with pytest.raises(ZeroDivisionError):
             run()
     assert "No space left" in capsys.readouterr().err

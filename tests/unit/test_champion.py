@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from src.champion import _place, choose
-from src.errors import UsageError
+from src.core.errors import UsageError
 from src.tracking.state import State
 from src.tracking.study import TrialRecord
 from src.trials import study_name

@@ -14,7 +14,7 @@ from src.analysis.recorded import seed_trials
 from src.analysis.study_data import read_study
 from src.report import main
 from src.tracking import State
-from src.tracking.reading import read_curves
+from src.tracking.bulk_reading import read_curves
 from src.tracking.study import open_study
 from tests.unit.analysis.made_study import EXPERIMENT, add_trial, grid, make_study
 

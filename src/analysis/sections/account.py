@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from src.analysis.checks import Check
-from src.analysis.sections.wording import count
+from src.analysis.sections.formatting import count
 from src.analysis.study_data import StudyData
-from src.console import spell_seconds
+from src.core.console import spell_seconds
 from src.pages import Section, Table, Text
 
 

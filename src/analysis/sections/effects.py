@@ -10,7 +10,7 @@ from src.analysis.figures.parallel import (
     parallel_coordinates,
     parallel_coordinates_interactive,
 )
-from src.analysis.sections.wording import count, number
+from src.analysis.sections.formatting import count, number
 from src.analysis.study_data import StudyData
 from src.config.schema import ClaimOutcome
 from src.pages import Block, Picture, Section, Table, Text

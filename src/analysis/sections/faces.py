@@ -7,7 +7,7 @@ import pandas as pd
 
 from src.analysis.faces import FaceErrors, pull_to_the_mean
 from src.analysis.figures.faces import age_bands
-from src.analysis.sections.wording import interval
+from src.analysis.sections.formatting import interval
 from src.pages import Block, Faces, Picture, Section, Table, Text
 
 

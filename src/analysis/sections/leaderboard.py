@@ -10,7 +10,7 @@ from src.analysis import recorded
 from src.analysis.figures.leaderboard import MOST_LEADERS, leaders
 from src.analysis.leaderboard import Leader, Leaderboard
 from src.analysis.recorded import SeedTrial, seed_trials
-from src.analysis.sections.wording import number
+from src.analysis.sections.formatting import number
 from src.analysis.study_data import StudyData
 from src.pages import Block, Picture, Section, Table, Text
 

@@ -7,7 +7,7 @@ import pandas as pd
 from src.analysis.figures import overfitting as figures
 from src.analysis.leaderboard import Leaderboard
 from src.analysis.overfitting import RULE
-from src.analysis.sections.wording import number
+from src.analysis.sections.formatting import number
 from src.analysis.study_data import StudyData
 from src.pages import Block, Picture, Section, Table, Text
 

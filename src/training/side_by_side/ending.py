@@ -7,7 +7,7 @@ import numpy as np
 
 from src.data import Dataset
 from src.tracking import Runs
-from src.training import record
+from src.training import trial_logging
 from src.training.activations import Inputs
 from src.training.measurement import Measured
 from src.training.program import Program
@@ -67,13 +67,15 @@ def _finish_one(
         measured = {
             name: Measured(parts[name], values) for name, values in trial.predictions.items()
         } or inputs.measure(program.fitted, config.fit.eval_batch_size)
-        metrics = record.log_outcome(
+        metrics = trial_logging.log_outcome(
             run, config, dataset, program, measured, trial.history, may_be_best
         )
         result = TrialResult.of_measured(run, trial.history, metrics)
         if can_be_promoted(config.fit, result):
             latest = arrays_of(program, trial.latest, config)
             trial.saved.write(*latest, trial.history, best)
-    record.log_duration(run, trial.history, trial.history.epochs[: trial.num_inherited], seconds)
+    trial_logging.log_duration(
+        run, trial.history, trial.history.epochs[: trial.num_inherited], seconds
+    )
     run.describe(result.headline())
     return result

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import keras
 
 from src.config import Config, run_name
-from src.console import stderr
+from src.core.console import stderr
+from src.core.errors import EnvironmentFaultError
+from src.core.signals import signals_interrupt
 from src.data import Dataset, prepare
-from src.errors import EnvironmentFaultError
 from src.model import fetch_weights
-from src.signals import signals_interrupt
 from src.tracking import Runs, Start, trial_runs
 from src.tracking.checkpoints import checkpoint_folder
-from src.training import record
+from src.training import trial_logging
 from src.training.activations import ActivationInputs
 from src.training.checkpoint import Checkpoint, open_checkpoint
 from src.training.history import History
@@ -114,7 +114,7 @@ def _open_runs(
     starts = [
         Start(
             run_name(config),
-            record.tags(config, dataset.digest) | {"side_by_side": str(len(configs))},
+            trial_logging.tags(config, dataset.digest) | {"side_by_side": str(len(configs))},
             config.study.run_id or (done.run_id if done else None),
         )
         for config, done in zip(configs, before, strict=True)
@@ -127,5 +127,5 @@ def _log_starts(trials: Sequence[SideTrial], runs: Runs, dataset: Dataset) -> No
     with runs.together():
         for trial in trials:
             if trial.run.is_new:
-                record.log_start(trial.run, trial.config, dataset)
+                trial_logging.log_start(trial.run, trial.config, dataset)
             trial.run.log_epochs(trial.history.epochs)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from src.errors import EnvironmentFaultError
+from src.core.errors import EnvironmentFaultError
 from src.training.program import Program
 from src.training.side_by_side.states import arrays_of
 from src.training.side_by_side.trial import SideTrial

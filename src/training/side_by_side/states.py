@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from src.config import Config
-from src.errors import EnvironmentFaultError
+from src.core.errors import EnvironmentFaultError
 from src.model.stacked import State, initial_state, named_variables, weights_of
 from src.tracking import Runs
 from src.training.program import Program

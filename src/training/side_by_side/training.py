@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from src.config import Config
-from src.console import spell_seconds, stderr
+from src.core.console import spell_seconds, stderr
+from src.core.errors import EnvironmentFaultError
+from src.core.signals import whole_step
 from src.data import Dataset, Part, TrainingBatches
-from src.errors import EnvironmentFaultError
 from src.model.stacked import Lane, StackedHeads
-from src.signals import whole_step
 from src.tracking import Runs
 from src.training.activations import ActivationBatches, ActivationInputs
 from src.training.measurement import epoch_metrics_of_many

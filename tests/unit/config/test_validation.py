@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from src.errors import UsageError
+from src.core.errors import UsageError
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.config.schema import AugmentationConfig
+from src.core.errors import UsageError
 from src.data.augmentation import _warp, augmented, draw
-from src.errors import UsageError
 
 NONE = AugmentationConfig(False, False, 0, 0, 0, 0, 0, None)
 STANDARD = AugmentationConfig(True, False, 15, 0.05, 0.1, 0.1, 0.1, None)

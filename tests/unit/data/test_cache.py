@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from src.config.schema import Decoder
+from src.core.errors import EnvironmentFaultError
 from src.data import cache
 from src.data.cache import DecodedPictures, open_or_build
-from src.errors import EnvironmentFaultError
 from tests.unit.data.conftest import encode
 
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from src import data
+from src.core.errors import MissingFileError, UsageError
 from src.data import audit
 from src.data.sample import draw_face
-from src.errors import MissingFileError, UsageError
 from tests.unit.data.conftest import encode
 
 FACE = encode(draw_face(30, np.random.default_rng(107)))

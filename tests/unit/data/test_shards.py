@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from src.core.errors import EnvironmentFaultError
 from src.data import shards
 from src.data.shards import NotFloat16Error, num_missing_rows, open_or_build
-from src.errors import EnvironmentFaultError
 
 ABOUT = {"rows": 10, "row_shape": [2, 3], "what": "test"}
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.config.schema import SplitConfig, SplitMethod
+from src.core.errors import UsageError
 from src.data.splits import assign_splits, refuse_empty_parts
-from src.errors import UsageError
 
 
 def make_faces(ages: list[int], twins: int = 0) -> pd.DataFrame:

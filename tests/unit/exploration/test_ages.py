@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from src.core.metrics import AGE_BANDS
 from src.exploration.ages import (
     band_counts,
     band_names,
@@ -17,7 +18,6 @@ from src.exploration.ages import (
     heaping,
     seed_ages,
 )
-from src.metrics import AGE_BANDS
 
 ages = st.lists(st.floats(0, 120), min_size=1, max_size=60).map(np.array)
 

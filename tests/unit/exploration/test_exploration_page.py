@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from src import data
+from src.core.errors import UsageError
 from src.data.sample import draw_face
-from src.errors import UsageError
 from src.exploration.ages import seed_ages
 from src.exploration.page import document
 from src.exploration.survey import Survey, survey

@@ -4,7 +4,7 @@ import pytest
 
 from src.config.schema import Config
 from src.config.validation import FREEZABLE
-from src.errors import MissingFileError, UsageError
+from src.core.errors import MissingFileError, UsageError
 from src.model import build_regressor, inference_model, initialise
 from src.model.backbone import build_backbone
 from src.model.regressor import IMAGENET_MEAN_BGR

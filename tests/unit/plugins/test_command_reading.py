@@ -11,8 +11,8 @@ from hydra_plugins.oracle_sweeper._command import Command, read
 from hydra_plugins.oracle_sweeper._core import check_settings
 from hydra_plugins.process_launcher.launcher import ProcessLauncher
 
-from src.command_line import register_schema
-from src.errors import UsageError
+from src.cli.command_line import register_schema
+from src.core.errors import UsageError
 from src.search.space import Choices, Condition, Interval
 
 CONF = Path(__file__).parents[3] / "conf"

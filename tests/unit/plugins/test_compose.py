@@ -9,7 +9,7 @@ from hydra_plugins.oracle_sweeper._compose import Composer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.command_line import CONF, register_schema
+from src.cli.command_line import CONF, register_schema
 from src.config import adapt_overrides, to_config
 
 FIRST = [

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.errors import UsageError
+from src.core.errors import UsageError
 from src.search.space import Choices, Condition, Hyperparameter, Interval, check_space
 
 RATE = Hyperparameter("model.dropout_rate", Choices(("0", "0.2")))

@@ -3,7 +3,7 @@
 import pytest
 from mlflow.tracking import MlflowClient
 
-from src.tracking.archive import studies
+from src.tracking.lookup import studies
 from src.tracking.pages import local_file, log_facts, log_page, page_address, page_run
 
 

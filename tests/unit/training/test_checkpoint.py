@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from src.errors import EnvironmentFaultError
+from src.core.errors import EnvironmentFaultError
 from src.training.checkpoint import open_checkpoint
 from src.training.history import History
 from src.training.program import Program

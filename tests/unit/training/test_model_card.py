@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from src.config import Config
-from src.tracking.looks import Look
 from src.tracking.state import State
 from src.tracking.study import TrialRecord
+from src.tracking.test_access import Look
 from src.training.final_test import FinalTest
 from src.training.model_card import Choice, model_card
 

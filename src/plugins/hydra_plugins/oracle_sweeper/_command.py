@@ -10,7 +10,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import ListConfig
 
 from src.config import adapt_overrides
-from src.errors import UsageError
+from src.core.errors import UsageError
 from src.search.space import Choices, Condition, Hyperparameter, Interval, Space, check_space
 
 

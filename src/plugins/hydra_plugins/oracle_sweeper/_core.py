@@ -19,9 +19,9 @@ from hydra_plugins.process_launcher.launcher import ProcessLauncher
 from omegaconf import DictConfig, OmegaConf
 
 from src.config import Config, identity, to_config
-from src.console import stderr
-from src.errors import UsageError
-from src.imports import large_imports
+from src.core.console import stderr
+from src.core.errors import UsageError
+from src.core.imports import large_imports
 from src.search.space import Hyperparameter, Interval, Space
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def sweep(sweeper: "OracleSweeper", arguments: Sequence[str]) -> Any:
     with large_imports():  # keras-tuner imports TensorFlow
         from hydra_plugins.oracle_sweeper._workers import BatchWorkers, ProcessWorkers
 
+        from src.search.launch import Order
         from src.search.loop import Loop, Rules
         from src.search.memory import MemoryBook
-        from src.search.order import Order
         from src.search.plan import plan_study
         from src.search.sweep import run_study
 

@@ -19,10 +19,10 @@ from hydra_plugins.process_launcher.launcher import ProcessLauncher
 from omegaconf import DictConfig
 
 from src.config import Config, to_config
-from src.errors import UsageError
-from src.imports import large_imports
+from src.core.errors import UsageError
+from src.core.imports import large_imports
+from src.core.signals import TERMINATION, handled, raise_interrupt
 from src.search.loop import Ending, Job
-from src.signals import TERMINATION, handled, raise_interrupt
 
 if TYPE_CHECKING:
     from src.training.timing import Timing

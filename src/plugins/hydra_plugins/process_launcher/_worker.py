@@ -24,8 +24,8 @@ from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from src.files import whole_file
-from src.imports import large_imports
+from src.core.files import whole_file
+from src.core.imports import large_imports
 
 INTERRUPTED = 130  # exit status of what Ctrl-C or SIGTERM ended, as in a shell
 

@@ -9,7 +9,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from src.errors import UsageError
+from src.core.errors import UsageError
 
 
 @dataclass

@@ -8,8 +8,8 @@ import pandas as pd
 
 from src.config import Config, configuration_hash, flatten, run_name
 from src.config.schema import KeepModel
+from src.core.metrics import metrics_by_age_band
 from src.data import Dataset
-from src.metrics import metrics_by_age_band
 from src.model import inference_model
 from src.tracking import Run, best_val_mae, provenance
 from src.training import figures

@@ -10,8 +10,8 @@ import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.utils.uri import is_http_uri
 
-from src.console import stderr
-from src.signals import held_back
+from src.core.console import stderr
+from src.core.signals import held_back
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.metrics import (
+from src.core.metrics import (
     baseline_metrics,
     mean_absolute_error,
     metrics_by_age_band,

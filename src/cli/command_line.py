@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -17,12 +16,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from src.cli.options import CONF
 from src.config import Config, adapt_overrides, schema_nodes, to_config
-from src.errors import ExplainedError
-from src.signals import handled, raise_interrupt
-
-# Absolute, so that Hydra finds it wherever it is called from.
-CONF = Path(__file__).parents[1] / "conf"
+from src.core.errors import ExplainedError
+from src.core.signals import handled, raise_interrupt
 
 
 def launch(hydra_main: Callable[[], None]) -> None:

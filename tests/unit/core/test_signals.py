@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from src.signals import (
+from src.core.signals import (
     TERMINATION,
     handled,
     held_back,

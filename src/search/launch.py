@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from src.config import Config
-from src.errors import UsageError
+from src.core.errors import UsageError
 from src.search.loop import ChangedSearchError, Loop, Rules, Workers
 from src.search.oracles import Search, Suggestion
 from src.search.study import Compose, StudyBook

@@ -15,8 +15,8 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.tracking import MlflowClient
 
 from src.config.validation import is_study_name
-from src.errors import MissingFileError, UsageError
-from src.tracking.patience import patient
+from src.core.errors import MissingFileError, UsageError
+from src.tracking.retry import patient
 from src.tracking.state import State
 from src.tracking.store import mend_stale_runs, process_tags, search_all
 from src.tracking.study import StudyStore

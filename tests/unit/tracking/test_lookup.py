@@ -3,8 +3,8 @@ import math
 import pytest
 from mlflow.tracking import MlflowClient
 
-from src.errors import MissingFileError, UsageError
-from src.tracking.archive import (
+from src.core.errors import MissingFileError, UsageError
+from src.tracking.lookup import (
     StudySummary,
     find_experiment,
     find_study,

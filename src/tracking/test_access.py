@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from mlflow.entities import Run as MlflowRun
 from mlflow.tracking import MlflowClient
 
-from src.errors import UsageError
-from src.tracking.patience import patient
+from src.core.errors import UsageError
+from src.tracking.retry import patient
 from src.tracking.store import search_all
 
 _TAG = "test.taken."  # and the look's number; one tag each, since MLflow cuts long values

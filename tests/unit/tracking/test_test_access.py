@@ -1,9 +1,15 @@
 import pytest
 from mlflow.tracking import MlflowClient
 
-from src.errors import UsageError
-from src.tracking.looks import Look, count_look, looks, num_looks_elsewhere, refuse_another_look
+from src.core.errors import UsageError
 from src.tracking.study import StudyStore
+from src.tracking.test_access import (
+    Look,
+    count_look,
+    looks,
+    num_looks_elsewhere,
+    refuse_another_look,
+)
 
 FIRST = Look("2026-11-02 12:00:03", "trial 5", "r5")
 

@@ -10,7 +10,7 @@ from mlflow.tracking import MlflowClient
 from pyarrow import parquet
 
 from src.tracking.artifacts import local_folder
-from src.tracking.patience import patient
+from src.tracking.retry import patient
 from src.tracking.study import TrialRecord
 
 _QUERY = """

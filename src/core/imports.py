@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from src.console import native_chatter_hidden
+from src.core.console import native_chatter_hidden
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from src.imports import large_imports
+from src.core.imports import large_imports
 
 
 class Ring:
@@ -65,7 +65,7 @@ def test_what_comes_after_the_imports_is_freed(monkeypatch) -> None:
 
 
 def test_what_c_libraries_say_meanwhile_is_shown_only_if_the_import_fails() -> None:
-    script = "import os; from src.imports import large_imports\nwith large_imports(): "
+    script = "import os; from src.core.imports import large_imports\nwith large_imports(): "
     for body, shown in (("os.write(2, b'hello')", False), ("os.write(2, b'hello'); 1 / 0", True)):
         done = subprocess.run([sys.executable, "-c", script + body], capture_output=True, text=True)
         assert ("hello" in done.stderr) == shown

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from src.files import whole_file
+from src.core.files import whole_file
 
 
 @pytest.mark.parametrize("is_durable", [True, False])
