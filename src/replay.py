@@ -13,8 +13,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from src import train
 from src.cli.options import add_experiment_option
 from src.config import Config
-from src.config.schema import OptimizerConfig
-from src.config.validation import OPTIMIZER_NAMES
+from src.config.schema import OptimizerConfig, optimizer_schemas
 from src.core.errors import ExplainedError, UsageError
 
 if TYPE_CHECKING:
@@ -23,9 +22,7 @@ if TYPE_CHECKING:
 _GROUPS = {
     field.name for field in dataclasses.fields(Config) if dataclasses.is_dataclass(field.type)
 }
-_OPTIMIZERS: Mapping[str, type[OptimizerConfig]] = {
-    name: schema for schema, name in OPTIMIZER_NAMES.items()
-}
+_OPTIMIZERS: Mapping[str, type[OptimizerConfig]] = optimizer_schemas()
 _WHOLE = {"trial", "scale", "sweep"}  # files of `conf/` that fill several groups
 
 

@@ -12,7 +12,7 @@ from src.analysis.effects import Effects
 from src.analysis.hyperparameters import Factor
 from src.analysis.leaderboard import Leaderboard
 from src.analysis.study_data import StudyData, diverged
-from src.tracking.state import State
+from src.core.names import State
 
 _LATE_SHARE = 0.1  # of the epochs: a best epoch in the last tenth may not be the last word
 

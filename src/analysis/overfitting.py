@@ -7,7 +7,7 @@ from enum import StrEnum, auto
 import numpy as np
 import pandas as pd
 
-from src.tracking.state import State
+from src.core.names import State
 from src.tracking.study import TrialRecord
 
 DIVERGED_RATIO = 1.5

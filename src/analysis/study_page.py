@@ -17,9 +17,9 @@ from src.analysis.sections.formatting import count, name_of
 from src.analysis.sections.leaderboard import leaderboard_section
 from src.analysis.sections.overfitting import overfitting_section
 from src.analysis.study_data import StudyData
+from src.core.names import State
 from src.pages import Document, Section, Table, escape
 from src.search.report import states
-from src.tracking.state import State
 
 
 def study_document(study: StudyData, worst_faces: Sequence[bytes] = ()) -> Document:

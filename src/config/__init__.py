@@ -1,30 +1,46 @@
-"""The configuration: its shape, its limits, its identity."""
+"""The configuration: schema, ranges, effects of each key, and what is derived from them."""
 
 from src.config.identity import (
+    activation_values,
+    affects_numbers,
+    complete,
     configuration_hash,
+    cost_shape,
     flatten,
     identity,
-    moves_a_number,
+    pixel_values,
     program,
     run_name,
-    side_by_side,
+    stack_group,
+    stack_key,
+    unflatten,
     why_alone,
 )
+from src.config.objective import Objective, objective_of
 from src.config.overrides import adapt_overrides
-from src.config.schema import Config, schema_nodes
+from src.config.schema import Config, TargetConfig, schema_nodes
 from src.config.validation import to_config
 
 __all__ = [
     "Config",
+    "Objective",
+    "TargetConfig",
+    "activation_values",
     "adapt_overrides",
+    "affects_numbers",
+    "complete",
     "configuration_hash",
+    "cost_shape",
     "flatten",
     "identity",
-    "moves_a_number",
+    "objective_of",
+    "pixel_values",
     "program",
     "run_name",
     "schema_nodes",
-    "side_by_side",
+    "stack_group",
+    "stack_key",
     "to_config",
+    "unflatten",
     "why_alone",
 ]

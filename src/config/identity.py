@@ -1,126 +1,183 @@
-"""Which configuration is this? Flat names for people, a hash for machines."""
+"""Keys of a configuration: its hash, and what it shares with others.
+
+Everything here is derived from the declarations beside the fields of `src/config/schema.py`.
+"""
 
 import dataclasses
+import enum
+import functools
 import hashlib
 import json
+import types
+import typing
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from src.config.schema import Config, Precision, PrunerName
-
-# Names, paths and switches that leave the numbers of a trial as they are.
-_NOT_IDENTITY = (
-    "study",
-    "tracking",
-    "pruner",  # only cuts a trial short
-    "data.root",
-    "data.labels_file",
-    "data.image_dir",
-    "data.columns",
-    "data.cache_dir",
-    "fit.eval_batch_size",
-    "fit.cache_activations",  # but for float16's rounding
-    "fit.resume",
-    "fit.keep_state",
-    "fit.evaluate_test",
+from src.config.keys import NUMBERS, REQUIRED, Affects, Key, declaration
+from src.config.schema import (
+    ClaimConfig,
+    Config,
+    OptimizerConfig,
+    Precision,
+    PrunerName,
+    optimizer_schemas,
 )
+from src.core.errors import UsageError
 
-# What a program may take from one trial to the next without being traced anew.
-_NOT_PROGRAM = (
-    "study",
-    "tracking",
-    "pruner",
-    "data",
-    "augmentation",
-    "seed",
-    "model.weights",
-    "model.dropout_rate",
-    "optimizer.learning_rate",
-    "schedule",
-    "fit.epochs",
-    "fit.fidelity",
-    "fit.keep_state",
-    "fit.early_stopping_patience",
-    "fit.resume",
-    "fit.train_eval_limit",
-    "fit.evaluate_test",
-)
+KeyValues = tuple[tuple[str, str], ...]
+"""Dotted keys with their values as text, in alphabetical order."""
 
-# What trials on one frozen backbone may differ in, and still train side by side.
-_AFTER_BACKBONE = (
-    "model.dropout_rate",
-    "model.hidden_units",
-    "model.output_activation",
-    "model.loss",
-    "optimizer",
-    "schedule",
-    "data.batch_size",
-    "seed",
-    "study.trial",
-    "study.run_id",
-)
+_TRACED = Affects.BACKBONE | Affects.HEAD | Affects.STEP | Affects.EXECUTION
+_AFTER_BACKBONE = Affects.HEAD | Affects.STEP | Affects.BATCHES
+_TIMED = (NUMBERS | Affects.SOURCE | Affects.EXECUTION) & ~Affects.LENGTH
+_FIDELITY = "fit.fidelity"
+
+
+@functools.cache
+def declarations(optimizer: str | None = None) -> Mapping[str, Key]:
+    """Returns the declaration of each dotted key, in schema order.
+
+    Args:
+        optimizer: Keras's name of the optimizer; None for the keys that all optimizers share.
+
+    Raises:
+        UsageError: If there is no such optimizer.
+    """
+    return dict(_declared(Config, _optimizer_schema(optimizer)))
 
 
 def flatten(config: Config) -> dict[str, Any]:
-    """Every value under its dotted key, such as `optimizer.learning_rate`, in schema order.
+    """Returns every value under its dotted key, such as `optimizer.learning_rate`.
 
-    Lists stay whole under one key; enums become their names.
+    The order is the schema's. Lists stay whole under one key; enums become their names.
     """
     return dict(_leaves(dataclasses.asdict(config)))
 
 
+def unflatten(values: Mapping[str, Any]) -> Config:
+    """Returns the configuration of a record, the inverse of `flatten`.
+
+    A key that was introduced after the record was written has its neutral value. Ranges are not
+    checked.
+
+    Args:
+        values: Value by dotted key, as JSON keeps them.
+
+    Raises:
+        UsageError: If a key is unknown, or one that every record has is missing.
+    """
+    name = values.get("optimizer.name")
+    known = declarations(name)
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise UsageError(
+            "The record has keys that the configuration does not know. Received: "
+            f"{', '.join(f'{key}={values[key]}' for key in unknown)}. "
+            "Fix: check out the commit that ran it (the run's page shows it)"
+        )
+    missing = [key for key, its in known.items() if key not in values and its.neutral is REQUIRED]
+    if missing:
+        raise UsageError(
+            f"The record lacks keys. Received: a record without {', '.join(missing)}. "
+            "Fix: check out the commit that ran it (the run's page shows it)"
+        )
+    config: Config = _built(Config, complete(values), "", _optimizer_schema(name))
+    return config
+
+
+def complete(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a record with the neutral values of all keys that were introduced after it."""
+    known = declarations(values.get("optimizer.name"))
+    later = {
+        key: its.neutral
+        for key, its in known.items()
+        if its.neutral is not REQUIRED and key not in values
+    }
+    return {**values, **later}
+
+
 def identity(config: Config) -> dict[str, Any]:
-    """The flat configuration less names and paths: all that moves a number."""
-    moving = {key: value for key, value in flatten(config).items() if moves_a_number(key)}
+    """Returns the flat configuration less what changes no number.
+
+    A fidelity of all epochs is none, and a key at its neutral value is left out.
+    """
+    moving = _select(
+        config, lambda its, value: bool(its.affects & NUMBERS) and value != its.neutral
+    )
     if config.fit.last_epoch == config.fit.epochs:
-        del moving["fit.fidelity"]
+        moving.pop(_FIDELITY)
     return moving
 
 
 def configuration_hash(config: Config) -> str:
-    """First 12 hexadecimal digits of the SHA-256 of the configuration, less names and paths.
+    """Returns the first 12 hexadecimal digits of the SHA-256 of `identity`.
 
-    Two trials with one hash differ in nothing that moves a number, so one can stand for the
-    other. The order of keys does not matter; the seed does. A fidelity of all epochs is none.
+    Two trials with one hash differ in nothing that changes a number, so one can stand for the
+    other. The order of keys does not matter; the seed does.
     """
     text = json.dumps(identity(config), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def program(config: Config) -> tuple[tuple[str, str], ...]:
-    """What two trials must share for one process to train both with one traced program.
+def affects_numbers(name: str) -> bool:
+    """Returns whether a dotted key of any optimizer, or an unknown key, can change a number."""
+    for optimizer in (None, *optimizer_schemas()):
+        its = declarations(optimizer).get(name)
+        if its is not None:
+            return bool(its.affects & NUMBERS)
+    return True
 
-    Learning rate, dropout rate, batch size, seed, weights and data are not among it; the size of
-    the pictures, the layers that learn, the optimizer's class and constants are.
+
+def program(config: Config) -> KeyValues:
+    """Returns what two trials must share for one process to train both with one traced program.
+
+    Learning rate, dropout rate, batch size, seed, weights and data are not part of it.
     """
-    shared = {"data.image_size": str(config.data.image_size)}
-    for key, value in flatten(config).items():
-        if not any(key == name or key.startswith(f"{name}.") for name in _NOT_PROGRAM):
-            shared[key] = str(value)
-    varies = config.schedule.warmup_epochs > 0 or config.schedule.final_fraction < 1
-    shared["schedule"] = f"{varies} {config.schedule.warmup_epochs > 0}"
-    return tuple(sorted(shared.items()))
+    shared = _select(
+        config, lambda its, _: bool(its.affects & _TRACED) and Affects.LIVE not in its.affects
+    )
+    warms_up = config.schedule.warmup_epochs > 0
+    shared["schedule"] = f"{warms_up or config.schedule.final_fraction < 1} {warms_up}"
+    return _texts(shared)
 
 
-def side_by_side(config: Config) -> tuple[tuple[str, str], ...] | None:
-    """What trials must share to train side by side; None for one that trains alone."""
+def stack_group(config: Config) -> KeyValues | None:
+    """Returns what trials must share for their heads to train together.
+
+    None for a trial that trains alone: see `why_alone`.
+    """
     if config.model.freeze != "backbone" or why_alone(config):
         return None
-    return tuple(
-        (key, str(value))
-        for key, value in flatten(config).items()
-        if not any(key == name or key.startswith(f"{name}.") for name in _AFTER_BACKBONE)
+    return _texts(
+        _select(config, lambda its, _: bool(its.affects) and not its.affects & _AFTER_BACKBONE)
+    )
+
+
+def stack_key(config: Config) -> KeyValues:
+    """Returns what heads of one group must share to lie in one stack, less their shapes.
+
+    Of a value that may differ by head only the kind counts: null, zero, or another one.
+    """
+    shared = _select(config, lambda its, _: bool(its.affects & _AFTER_BACKBONE))
+    known = declarations(config.optimizer.name)
+    return _texts(
+        {
+            key: _kind(value) if Affects.PER_HEAD in known[key].affects else value
+            for key, value in shared.items()
+            if key != "seed"
+        }
     )
 
 
 def why_alone(config: Config) -> str:
-    """What keeps a trial on a frozen backbone from training beside others, with the fix, or ""."""
+    """Returns why a trial on a frozen backbone trains alone, with the fix, or an empty text."""
     fit, augmentation = config.fit, config.augmentation
     if config.pruner.name is not PrunerName.none:
         return "a pruner compares trials that are not equally far; fix: pruner=none"
     if not fit.cache_activations:
         return "fit.cache_activations=false; fix: fit.cache_activations=true"
     if augmentation.changes_pictures and augmentation.cached_views is None:
-        return "every step augments its pictures anew; fix: augmentation.cached_views=8"
+        return "every step draws new views of its pictures; fix: augmentation.cached_views=8"
     if fit.precision is not Precision.float32:
         return f"fit.precision={fit.precision}; fix: fit.precision=float32"
     if fit.jit_compile:
@@ -128,8 +185,44 @@ def why_alone(config: Config) -> str:
     return ""
 
 
+def cost_shape(config: Config) -> KeyValues:
+    """Returns what two trials must share to take equally long to start and for an epoch.
+
+    Every key counts that changes a number or how it is computed, but for the number of epochs and
+    for values that a traced program takes as variables. Of a change to pictures it counts whether
+    it is on.
+    """
+
+    def counts(its: Key, _: Any) -> bool:
+        return bool(its.affects & _TIMED) and Affects.LIVE not in its.affects
+
+    known = declarations(config.optimizer.name)
+    return _texts(
+        {
+            key: bool(value) if Affects.VIEWS in known[key].affects else value
+            for key, value in _select(config, counts).items()
+        }
+    )
+
+
+def pixel_values(config: Config) -> dict[str, Any]:
+    """Returns the keys that change a decoded picture, with their values."""
+    return _select(config, lambda its, value: Affects.PIXELS in its.affects)
+
+
+def activation_values(config: Config, is_view: bool) -> dict[str, Any]:
+    """Returns the keys that change an activation of the frozen layers, with their values.
+
+    Args:
+        config: The trial's.
+        is_view: Whether the activations are of augmented pictures.
+    """
+    wanted = Affects.PIXELS | Affects.BACKBONE | (Affects.VIEWS if is_view else Affects.NOTHING)
+    return _select(config, lambda its, _: bool(its.affects & wanted))
+
+
 def run_name(config: Config) -> str:
-    """`trial 3` within a study, else what is most often varied; a replicate tells its seed."""
+    """Returns `trial 3` within a study, else the usual hyperparameters, and a seed above 0."""
     if config.study.trial is not None:
         name = f"trial {config.study.trial}"
     else:
@@ -140,16 +233,76 @@ def run_name(config: Config) -> str:
     return f"{name}, seed {config.seed}" if config.seed else name
 
 
-def moves_a_number(key: str) -> bool:
-    """Whether a dotted key is more than a name, a path or a switch."""
-    return not any(key == name or key.startswith(f"{name}.") for name in _NOT_IDENTITY)
+def _select(config: Config, wants: typing.Callable[[Key, Any], bool]) -> dict[str, Any]:
+    known = declarations(config.optimizer.name)
+    return {key: value for key, value in flatten(config).items() if wants(known[key], value)}
 
 
-def _leaves(tree: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    leaves: list[tuple[str, Any]] = []
+def _texts(values: Mapping[str, Any]) -> KeyValues:
+    return tuple(sorted((key, str(value)) for key, value in values.items()))
+
+
+def _kind(value: Any) -> str:
+    return "null" if value is None else "other" if value else "zero"
+
+
+def _optimizer_schema(name: str | None) -> type[OptimizerConfig]:
+    if name is None:
+        return OptimizerConfig
+    schemas = optimizer_schemas()
+    if name not in schemas:
+        raise UsageError(
+            f"The optimizer is not known. Received: optimizer.name={name}. "
+            f"Fix: optimizer=<one of {', '.join(known.lower() for known in schemas)}>"
+        )
+    return schemas[name]
+
+
+def _declared(
+    schema: type, optimizer: type[OptimizerConfig], prefix: str = ""
+) -> Iterator[tuple[str, Key]]:
+    for field in dataclasses.fields(schema):
+        nested = optimizer if field.type is OptimizerConfig else field.type
+        if isinstance(nested, type) and dataclasses.is_dataclass(nested):
+            yield from _declared(nested, optimizer, f"{prefix}{field.name}.")
+        else:
+            yield f"{prefix}{field.name}", declaration(field.metadata)
+
+
+def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in tree.items():
         if isinstance(value, dict):
-            leaves += _leaves(value, prefix=f"{prefix}{key}.")
+            yield from _leaves(value, prefix=f"{prefix}{key}.")
         else:
-            leaves.append((f"{prefix}{key}", value))
-    return leaves
+            yield f"{prefix}{key}", value
+
+
+def _built(
+    schema: type, values: Mapping[str, Any], prefix: str, optimizer: type[OptimizerConfig]
+) -> Any:
+    arguments: dict[str, Any] = {}
+    for field in dataclasses.fields(schema):
+        nested = optimizer if field.type is OptimizerConfig else field.type
+        name = f"{prefix}{field.name}"
+        if isinstance(nested, type) and dataclasses.is_dataclass(nested):
+            arguments[field.name] = _built(nested, values, f"{name}.", optimizer)
+        else:
+            arguments[field.name] = _typed(nested, values[name])
+    return schema(**arguments)
+
+
+def _typed(wanted: Any, value: Any) -> Any:
+    """Returns a JSON value as its field's type: an enum's member, a float, a claim."""
+    if isinstance(wanted, types.UnionType):
+        if value is None:
+            return None
+        (wanted,) = [each for each in wanted.__args__ if each is not type(None)]
+    if typing.get_origin(wanted) is list:
+        (item,) = typing.get_args(wanted)
+        return [_typed(item, each) for each in value]
+    if wanted is ClaimConfig:
+        return ClaimConfig(**{f.name: _typed(f.type, value[f.name])
+                              for f in dataclasses.fields(ClaimConfig)})  # fmt: skip
+    if isinstance(wanted, type) and issubclass(wanted, enum.Enum | float):
+        return wanted(value)
+    return value

@@ -1,14 +1,28 @@
-"""The configuration's shape: one frozen dataclass for each group of `conf/`.
+"""Schema of the configuration: one frozen dataclass for each group of `conf/`.
 
-The classes hold names, types and meaning; every value lives in `conf/*.yaml`. Hydra checks types
-and spelling against them while it composes, long before a heavy library is imported.
+The classes hold names, types, ranges and effects (see `keys.py`); every value is in `conf/*.yaml`.
+Hydra checks types and spelling against them while it composes, before a heavy library is imported.
 """
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum, auto
 
 from omegaconf import DictConfig, OmegaConf
+
+from src.config.keys import Affects, Range, above, at_least, between, key, seed_range
+
+SOURCE, FACES, PIXELS, VIEWS = Affects.SOURCE, Affects.FACES, Affects.PIXELS, Affects.VIEWS
+BATCHES, BACKBONE, HEAD, STEP = Affects.BATCHES, Affects.BACKBONE, Affects.HEAD, Affects.STEP
+LENGTH, EXECUTION, NOTHING = Affects.LENGTH, Affects.EXECUTION, Affects.NOTHING
+LIVE, PER_HEAD = Affects.LIVE, Affects.PER_HEAD
+
+MIN_IMAGE_SIZE = 32  # px; keras.applications.ResNet50 refuses less
+AGE_BANDS = [[0, 4], [5, 12], [13, 19], [20, 29], [30, 39], [40, 49], [50, 59], [60, 69], [70, 120]]
+_DECAY = at_least(0, 0.01, is_optional=True)
+_PATIENCE = at_least(1, 5, is_optional=True)
+_WIDTHS = Range(lambda widths: all(width >= 1 for width in widths),
+                "hold widths >= 1, or be empty", "[48]")  # fmt: skip
 
 
 class Layout(StrEnum):
@@ -92,6 +106,28 @@ class PrunerName(StrEnum):
     asha = auto()
 
 
+class Backbone(StrEnum):
+    """Network between pictures and head; `src/config/backbones.py` describes each."""
+
+    resnet50 = auto()
+    tiny = auto()
+
+
+class Figures(StrEnum):
+    """Which trials store figures; MLflow draws the learning curves in any case."""
+
+    all = auto()
+    best = auto()
+    none = auto()
+
+
+class Direction(StrEnum):
+    """Which values of the objective are better."""
+
+    minimize = auto()
+    maximize = auto()
+
+
 class KeepModel(StrEnum):
     """Which trials store their best model (95 MB each)."""
 
@@ -119,75 +155,93 @@ class ClaimDirection(StrEnum):
 class ColumnsConfig:
     """Column names of a `labels_csv` table; `split` may be null."""
 
-    file_name: str
-    age: str
-    split: str | None
+    file_name: str = field(metadata=key(SOURCE))
+    age: str = field(metadata=key(SOURCE))
+    split: str | None = field(metadata=key(SOURCE))
 
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """Fractions are of all usable faces and lie in [0, 1)."""
+    """Parts of the data. Fractions are of all usable faces and lie in [0, 1)."""
 
-    method: SplitMethod
-    val_fraction: float
-    test_fraction: float
-    seed: int
+    method: SplitMethod = field(metadata=key(FACES))
+    val_fraction: float = field(metadata=key(FACES, between(0, 1, 0.2)))
+    test_fraction: float = field(metadata=key(FACES, between(0, 1, 0.2)))
+    seed: int = field(metadata=key(FACES, seed_range()))
 
 
 @dataclass(frozen=True)
 class DataConfig:
     """Where the faces are, which of them count, and in what form they reach the model."""
 
-    layout: Layout
-    root: str | None
-    labels_file: str
-    image_dir: str
+    layout: Layout = field(metadata=key(FACES))
+    root: str | None = field(metadata=key(SOURCE))
+    labels_file: str = field(metadata=key(SOURCE))
+    image_dir: str = field(metadata=key(SOURCE))
     columns: ColumnsConfig
-    num_images: int
-    image_size: int
-    batch_size: int
-    limit: int | None
-    decoder: Decoder
-    conflicting_duplicates: Conflict
-    max_bad_fraction: float
-    max_pixels: int
-    cache_dir: str
+    num_images: int = field(metadata=key(FACES, at_least(1, 1200)))
+    image_size: int = field(metadata=key(PIXELS | BACKBONE, at_least(MIN_IMAGE_SIZE, 64, " px")))
+    batch_size: int = field(metadata=key(BATCHES, at_least(1, 32)))
+    limit: int | None = field(metadata=key(FACES, at_least(2, 500, " faces", is_optional=True)))
+    decoder: Decoder = field(metadata=key(PIXELS))
+    conflicting_duplicates: Conflict = field(metadata=key(FACES))
+    max_bad_fraction: float = field(metadata=key(FACES, between(0, 1, 0.05, includes_high=True)))
+    max_pixels: int = field(metadata=key(PIXELS))
+    cache_dir: str = field(metadata=key(NOTHING))
     split: SplitConfig
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """The regressor: backbone, what of it learns, head and loss."""
+class TargetConfig:
+    """The quantity that is predicted.
 
-    weights: str | None
-    input_mode: InputMode
-    freeze: str
-    freeze_batch_norm: bool
-    batch_norm_momentum: float
-    dropout_rate: float
-    dropout_position: DropoutPosition
-    hidden_units: list[int]
-    output_activation: OutputActivation
-    loss: Loss
+    Attributes:
+        name: A word for it, such as `age`.
+        unit: Unit of labels, predictions and errors, such as `years`.
+        range: Least and greatest label that is accepted.
+        bands: Inclusive whole-number ranges of labels for which errors are shown apart.
+    """
+
+    name: str = field(metadata=key(NOTHING, neutral="age"))
+    unit: str = field(metadata=key(NOTHING, neutral="years"))
+    range: list[float] = field(metadata=key(SOURCE, neutral=[0.0, 120.0]))
+    bands: list[list[int]] = field(metadata=key(NOTHING, neutral=AGE_BANDS))
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The regressor: backbone, which layers of it learn, head and loss."""
+
+    backbone: Backbone = field(metadata=key(BACKBONE, neutral=Backbone.resnet50))
+    weights: str | None = field(metadata=key(BACKBONE | LIVE))
+    input_mode: InputMode = field(metadata=key(BACKBONE))
+    freeze: str = field(metadata=key(BACKBONE))
+    freeze_batch_norm: bool = field(metadata=key(BACKBONE))
+    batch_norm_momentum: float = field(metadata=key(BACKBONE, between(0, 1, 0.99)))
+    dropout_rate: float = field(metadata=key(HEAD | LIVE | PER_HEAD, between(0, 1, 0.5)))
+    dropout_position: DropoutPosition = field(metadata=key(BACKBONE))  # pooling may be frozen
+    hidden_units: list[int] = field(metadata=key(HEAD, _WIDTHS))
+    output_activation: OutputActivation = field(metadata=key(HEAD))
+    loss: Loss = field(metadata=key(HEAD))
 
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """What all optimizers share. `name` and all other fields are Keras's own."""
+    """Arguments that all optimizers share. `name` and all other fields are Keras's own."""
 
-    name: str
-    learning_rate: float
-    clipnorm: float | None
+    name: str = field(metadata=key(STEP))
+    learning_rate: float = field(metadata=key(STEP | LIVE | PER_HEAD, above(0, 1e-4)))
+    clipnorm: float | None = field(metadata=key(STEP | PER_HEAD, above(0, 1.0, is_optional=True)))
 
 
 @dataclass(frozen=True)
 class AdamConfig(OptimizerConfig):
     """Arguments of `keras.optimizers.Adam`."""
 
-    beta_1: float
-    beta_2: float
-    epsilon: float
-    weight_decay: float | None
+    beta_1: float = field(metadata=key(STEP | PER_HEAD, between(0, 1, 0.9)))
+    beta_2: float = field(metadata=key(STEP | PER_HEAD, between(0, 1, 0.999)))
+    epsilon: float = field(metadata=key(STEP | PER_HEAD, above(0, 1e-7)))
+    weight_decay: float | None = field(metadata=key(STEP | PER_HEAD, _DECAY))
 
 
 @dataclass(frozen=True)
@@ -199,9 +253,9 @@ class AdamWConfig(AdamConfig):
 class SGDConfig(OptimizerConfig):
     """Arguments of `keras.optimizers.SGD`."""
 
-    momentum: float
-    nesterov: bool
-    weight_decay: float | None
+    momentum: float = field(metadata=key(STEP, between(0, 1, 0.9)))
+    nesterov: bool = field(metadata=key(STEP))
+    weight_decay: float | None = field(metadata=key(STEP | PER_HEAD, _DECAY))
 
 
 @dataclass(frozen=True)
@@ -211,26 +265,26 @@ class ScheduleConfig:
     A `final_fraction` of 1 keeps the rate constant after the warm-up.
     """
 
-    warmup_epochs: float
-    final_fraction: float
+    warmup_epochs: float = field(metadata=key(STEP | LIVE))
+    final_fraction: float = field(metadata=key(STEP | LIVE, between(0, 1, 1, includes_high=True)))
 
 
 @dataclass(frozen=True)
 class AugmentationConfig:
     """Random changes to each training picture; zero or false switches one off.
 
-    `cached_views` is how many augmented views of each picture are drawn once and used again and
-    again; null draws anew at each step.
+    `cached_views` is the number of augmented views that are drawn once for each picture and then
+    used in turn; null draws a new view at each step.
     """
 
-    horizontal_flip: bool
-    vertical_flip: bool
-    rotation_degrees: float
-    shift_fraction: float
-    zoom_fraction: float
-    brightness: float
-    contrast: float
-    cached_views: int | None
+    horizontal_flip: bool = field(metadata=key(VIEWS))
+    vertical_flip: bool = field(metadata=key(VIEWS))
+    rotation_degrees: float = field(metadata=key(VIEWS, between(0, 180, 15, includes_high=True)))
+    shift_fraction: float = field(metadata=key(VIEWS, between(0, 1, 0.1)))
+    zoom_fraction: float = field(metadata=key(VIEWS, between(0, 1, 0.1)))
+    brightness: float = field(metadata=key(VIEWS, between(0, 1, 0.1)))
+    contrast: float = field(metadata=key(VIEWS, between(0, 1, 0.1)))
+    cached_views: int | None = field(metadata=key(VIEWS, at_least(1, "null", is_optional=True)))
 
     @property
     def changes_pictures(self) -> bool:
@@ -245,18 +299,18 @@ class AugmentationConfig:
 class FitConfig:
     """How long and how a trial trains and is measured."""
 
-    epochs: int
-    fidelity: int | None
-    keep_state: bool
-    early_stopping_patience: int | None
-    precision: Precision
-    jit_compile: bool
-    deterministic: bool
-    resume: bool
-    cache_activations: bool
-    eval_batch_size: int
-    train_eval_limit: int
-    evaluate_test: bool
+    epochs: int = field(metadata=key(LENGTH, at_least(1, 20)))
+    fidelity: int | None = field(metadata=key(LENGTH))
+    keep_state: bool = field(metadata=key(NOTHING))
+    early_stopping_patience: int | None = field(metadata=key(LENGTH, _PATIENCE))
+    precision: Precision = field(metadata=key(BACKBONE))
+    jit_compile: bool = field(metadata=key(BACKBONE))
+    deterministic: bool = field(metadata=key(BACKBONE))
+    resume: bool = field(metadata=key(NOTHING))
+    cache_activations: bool = field(metadata=key(EXECUTION))  # rounding to float16 apart
+    eval_batch_size: int = field(metadata=key(EXECUTION, at_least(1, 64)))
+    train_eval_limit: int = field(metadata=key(FACES, at_least(1, 2000)))
+    evaluate_test: bool = field(metadata=key(NOTHING))
 
     @property
     def last_epoch(self) -> int:
@@ -272,10 +326,10 @@ class PrunerConfig:
     median, trials that must have come as far. `reduction_factor`: asha keeps one in so many.
     """
 
-    name: PrunerName
-    warmup_epochs: int
-    min_trials: int
-    reduction_factor: int
+    name: PrunerName = field(metadata=key(NOTHING))
+    warmup_epochs: int = field(metadata=key(NOTHING, at_least(1, 3)))
+    min_trials: int = field(metadata=key(NOTHING, at_least(1, 3)))
+    reduction_factor: int = field(metadata=key(NOTHING, at_least(2, 3)))
 
 
 @dataclass(frozen=True)
@@ -297,22 +351,29 @@ class ClaimConfig:
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """The study that a trial belongs to, its number there, and the run that waits for it."""
+    """The study that a trial belongs to, its objective, and the trial's number and run in it.
 
-    name: str
-    question: str
-    claims: list[ClaimConfig]
-    trial: int | None
-    run_id: str | None
+    `objective` is the name of a logged outcome, see `src/config/objective.py`. `run_id` is the
+    MLflow run that a sweep has opened for the trial.
+    """
+
+    name: str = field(metadata=key(NOTHING))
+    question: str = field(metadata=key(NOTHING))
+    claims: list[ClaimConfig] = field(metadata=key(NOTHING))
+    objective: str = field(metadata=key(LENGTH, neutral="best/val_mae"))
+    direction: Direction = field(metadata=key(NOTHING, neutral=Direction.minimize))
+    trial: int | None = field(metadata=key(NOTHING))
+    run_id: str | None = field(metadata=key(NOTHING))
 
 
 @dataclass(frozen=True)
 class TrackingConfig:
     """What MLflow keeps."""
 
-    experiment: str
-    keep_model: KeepModel
-    system_metrics: bool
+    experiment: str = field(metadata=key(NOTHING))
+    keep_model: KeepModel = field(metadata=key(NOTHING))
+    figures: Figures = field(metadata=key(NOTHING, neutral=Figures.all))
+    system_metrics: bool = field(metadata=key(NOTHING))
 
 
 @dataclass(frozen=True)
@@ -320,6 +381,7 @@ class Config:
     """One full assignment of every hyperparameter, and the trial's surroundings."""
 
     data: DataConfig
+    target: TargetConfig
     model: ModelConfig
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
@@ -328,20 +390,35 @@ class Config:
     pruner: PrunerConfig
     study: StudyConfig
     tracking: TrackingConfig
-    seed: int
+    seed: int = field(metadata=key(HEAD | LIVE | PER_HEAD, seed_range()))
+
+
+def optimizer_schemas() -> dict[str, type[OptimizerConfig]]:
+    """Returns the schema of each optimizer by its name in Keras, such as `AdamW`.
+
+    A class `<Name>Config` that derives from `OptimizerConfig` is one.
+    """
+    schemas: dict[str, type[OptimizerConfig]] = {}
+    waiting: list[type[OptimizerConfig]] = [OptimizerConfig]
+    while waiting:
+        for schema in waiting.pop().__subclasses__():
+            schemas[schema.__name__.removesuffix("Config")] = schema
+            waiting.append(schema)
+    return schemas
 
 
 def schema_nodes() -> dict[tuple[str | None, str], DictConfig]:
-    """What `conf/config.yaml` and `conf/optimizer/*.yaml` name in their defaults.
+    """Returns the nodes that `conf/config.yaml` and `conf/optimizer/*.yaml` name as defaults.
 
     Returns:
         A node for each (group, name); the group of the whole tree is None.
     """
     return {
         (None, "schema"): _mergeable(Config),
-        ("optimizer", "adam_schema"): _mergeable(AdamConfig),
-        ("optimizer", "adamw_schema"): _mergeable(AdamWConfig),
-        ("optimizer", "sgd_schema"): _mergeable(SGDConfig),
+        **{
+            ("optimizer", f"{name.lower()}_schema"): _mergeable(schema)
+            for name, schema in optimizer_schemas().items()
+        },
     }
 
 
@@ -349,7 +426,7 @@ def _mergeable(schema: type) -> DictConfig:
     """A structured node that YAML may still fill: OmegaConf marks frozen classes read-only."""
     node: DictConfig = OmegaConf.structured(schema)
     OmegaConf.set_readonly(node, None)
-    for field in dataclasses.fields(schema):
-        if isinstance(field.type, type) and dataclasses.is_dataclass(field.type):
-            node[field.name] = _mergeable(field.type)
+    for each in dataclasses.fields(schema):
+        if isinstance(each.type, type) and dataclasses.is_dataclass(each.type):
+            node[each.name] = _mergeable(each.type)
     return node

@@ -11,37 +11,29 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from src.config.identity import flatten
+from src.config.backbones import BACKBONES
+from src.config.identity import declarations, flatten
+from src.config.objective import objective_of
 from src.config.schema import (
-    AdamConfig,
-    AdamWConfig,
-    AugmentationConfig,
     Config,
     DataConfig,
-    FitConfig,
     Layout,
     ModelConfig,
     OptimizerConfig,
-    PrunerConfig,
-    ScheduleConfig,
-    SGDConfig,
+    PrunerName,
     SplitMethod,
+    TargetConfig,
+    optimizer_schemas,
 )
 from src.core.errors import UsageError
 
-MIN_IMAGE_SIZE = 32  # keras.applications.ResNet50 refuses less
-BACKBONE_BLOCKS = {"conv2": 3, "conv3": 4, "conv4": 6, "conv5": 3}
-"""Blocks of each stage of ResNet50 (He et al. 2016, table 1), named such as `conv4_block6`."""
-FREEZABLE = (
-    "none", "backbone", "conv1", *BACKBONE_BLOCKS,
-    *(f"{stage}_block{n}" for stage, last in BACKBONE_BLOCKS.items() for n in range(1, last + 1)),
-)  # fmt: skip
-OPTIMIZER_NAMES = {AdamWConfig: "AdamW", AdamConfig: "Adam", SGDConfig: "SGD"}
 _STUDY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .-]*")  # a folder, and part of a query
+_WORD = re.compile(r"\w[\w ]*")
+_METRIC = re.compile(r"[\w.-]+(/[\w.-]+)+")
 
 
 def to_config(tree: DictConfig) -> Config:
-    """Turn the composed tree into frozen dataclasses and check every value.
+    """Turns the composed tree into frozen dataclasses and checks every value.
 
     Raises:
         UsageError: If a key is unknown or missing, a value lies outside its range, or two values
@@ -61,25 +53,24 @@ def to_config(tree: DictConfig) -> Config:
 
 
 def validate(config: Config) -> None:
-    """Check ranges and combinations.
+    """Checks ranges and combinations.
 
     Raises:
         UsageError: With one line for each mistake.
     """
     mistakes = [
+        *_check_ranges(config),
         *_check_data(config.data),
         *_check_split(config.data),
+        *_check_target(config.target),
         *_check_model(config.model),
         *_check_optimizer(config.optimizer),
-        *_check_schedule(config.schedule, config.fit.epochs),
-        *_check_augmentation(config.augmentation),
-        *_check_fit(config.fit),
-        *_check_pruner(config.pruner),
-        *_check("seed", config.seed, 0 <= config.seed < 2**32, "lie in [0, 2^32)", 0),
+        *_check_fit(config),
         *_check("study.name", config.study.name, is_study_name(config.study.name),
                 "consist of letters, digits, `_`, `-`, `.` and spaces, and not begin with a dot",
                 "adhoc"),
         *_check_claims(config),
+        *_check_objective(config),
         *_check_test_part(config),
     ]  # fmt: skip
     if mistakes:
@@ -87,7 +78,7 @@ def validate(config: Config) -> None:
 
 
 def is_study_name(name: str) -> bool:
-    """Whether a study may be called so."""
+    """Returns whether a study may have this name."""
     return _STUDY_NAME.fullmatch(name) is not None
 
 
@@ -100,8 +91,25 @@ def _spell(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
+def _check_ranges(config: Config) -> Iterator[str]:
+    """Checks each value against the range that is declared beside its key."""
+    known = declarations(config.optimizer.name) if _has_schema(config.optimizer) else {}
+    is_split = config.data.split.method is not SplitMethod.official
+    for key, value in flatten(config).items():
+        allowed = known[key].range if key in known else None
+        if allowed is None or (key in _FRACTIONS and not is_split):
+            continue
+        yield from _check(key, value, allowed.contains(value), allowed.must, allowed.suggestion)
+
+
+_FRACTIONS = ("data.split.val_fraction", "data.split.test_fraction")  # of no official split
+
+
+def _has_schema(optimizer: OptimizerConfig) -> bool:
+    return optimizer_schemas().get(optimizer.name) is type(optimizer)
+
+
 def _check_data(data: DataConfig) -> Iterator[str]:
-    size = data.image_size
     if data.layout is not Layout.sample:
         yield from _check_root(data)
     if data.layout is Layout.sample and data.root is not None:
@@ -109,16 +117,7 @@ def _check_data(data: DataConfig) -> Iterator[str]:
             "`data=sample` draws its own faces and reads no folder. "
             f"Received: data=sample data.root={data.root}. Fix: data=labels_csv data.root=<folder>"
         )
-    if data.layout is Layout.sample:
-        yield from _check("data.num_images", data.num_images, data.num_images >= 1, "be >= 1", 1200)
-    yield from _check("data.image_size", size, size >= MIN_IMAGE_SIZE,
-                      f"be >= {MIN_IMAGE_SIZE} px", 64)  # fmt: skip
-    yield from _check("data.batch_size", data.batch_size, data.batch_size >= 1, "be >= 1", 32)
-    yield from _check("data.limit", data.limit, data.limit is None or data.limit >= 2,
-                      "be null or >= 2 faces", 500)  # fmt: skip
-    yield from _check("data.max_bad_fraction", data.max_bad_fraction,
-                      0 <= data.max_bad_fraction <= 1, "lie in [0, 1]", 0.05)  # fmt: skip
-    yield from _check("data.max_pixels", data.max_pixels, data.max_pixels >= size**2,
+    yield from _check("data.max_pixels", data.max_pixels, data.max_pixels >= data.image_size**2,
                       "be >= data.image_size squared", 50_000_000)  # fmt: skip
 
 
@@ -137,8 +136,6 @@ def _check_root(data: DataConfig) -> Iterator[str]:
 
 def _check_split(data: DataConfig) -> Iterator[str]:
     split = data.split
-    yield from _check("data.split.seed", split.seed, 0 <= split.seed < 2**32,
-                      "lie in [0, 2^32)", 0)  # fmt: skip
     if split.method is SplitMethod.official:
         has_split = data.layout is Layout.appa_real or data.columns.split is not None
         if data.layout is Layout.utkface or not has_split:
@@ -148,9 +145,6 @@ def _check_split(data: DataConfig) -> Iterator[str]:
                 "Fix: data.split.method=stratified, or data.columns.split=<column> of a labels_csv"
             )
         return
-    for name in ("val_fraction", "test_fraction"):
-        value = getattr(split, name)
-        yield from _check(f"data.split.{name}", value, 0 <= value < 1, "lie in [0, 1)", 0.2)
     total = split.val_fraction + split.test_fraction
     if split.val_fraction == 0 or total >= 1:
         yield (
@@ -191,23 +185,37 @@ def _check_test_part(config: Config) -> Iterator[str]:
         )
 
 
+def _check_target(target: TargetConfig) -> Iterator[str]:
+    for name in ("name", "unit"):
+        value = getattr(target, name)
+        yield from _check(f"target.{name}", value, _WORD.fullmatch(value),
+                          "consist of letters, digits, `_` and blanks", "size")  # fmt: skip
+    ends = target.range
+    yield from _check("target.range", ends, len(ends) == 2 and ends[0] < ends[1],
+                      "hold the least and the greatest label", "[0,120]")  # fmt: skip
+    edges = [edge for band in target.bands for edge in band]
+    are_bands = all(len(band) == 2 and band[0] <= band[1] for band in target.bands)
+    yield from _check("target.bands", target.bands,
+                      target.bands and are_bands and edges == sorted(edges),
+                      "hold rising ranges [low, high] that do not overlap",
+                      "[[0,9],[10,19]]")  # fmt: skip
+
+
 def _check_model(model: ModelConfig) -> Iterator[str]:
-    rate = model.dropout_rate
-    yield from _check("model.dropout_rate", rate, 0 <= rate < 1, "lie in [0, 1)", 0.5)
-    yield from _check("model.hidden_units", model.hidden_units,
-                      all(units >= 1 for units in model.hidden_units),
-                      "hold widths >= 1, or be empty", "[48]")  # fmt: skip
-    momentum = model.batch_norm_momentum
-    yield from _check("model.batch_norm_momentum", momentum, 0 <= momentum < 1,
-                      "lie in [0, 1)", 0.99)  # fmt: skip
+    facts = BACKBONES[model.backbone]
     weights = model.weights
     if weights not in (None, "imagenet") and not Path(weights).is_file():
         yield (
             f"The weights file does not exist. Received: model.weights={weights}. "
             "Fix: model.weights=imagenet, model.weights=<file>.weights.h5 or model.weights=null"
         )
-    yield from _check("model.freeze", model.freeze, model.freeze in FREEZABLE,
-                      f"be one of {', '.join(FREEZABLE)}", "conv4_block6")  # fmt: skip
+    if weights == "imagenet" and not facts.has_imagenet:
+        yield (
+            f"`model.backbone={model.backbone}` has no ImageNet weights. Received: "
+            "model.weights=imagenet. Fix: model.weights=null, or model.weights=<file>"
+        )
+    yield from _check("model.freeze", model.freeze, model.freeze in facts.freezable,
+                      f"be one of {', '.join(facts.freezable)}", facts.freezable[-1])  # fmt: skip
     if weights is None and model.freeze != "none":
         yield (
             "Frozen random weights never learn. Received: model.weights=null "
@@ -216,67 +224,44 @@ def _check_model(model: ModelConfig) -> Iterator[str]:
 
 
 def _check_optimizer(optimizer: OptimizerConfig) -> Iterator[str]:
-    name = OPTIMIZER_NAMES[type(optimizer)]
+    (name,) = [name for name, schema in optimizer_schemas().items() if schema is type(optimizer)]
     yield from _check("optimizer.name", optimizer.name, optimizer.name == name,
                       f"be {name} here; optimizer=sgd chooses another", name)  # fmt: skip
-    epsilon = getattr(optimizer, "epsilon", 1)
-    yield from _check("optimizer.epsilon", epsilon, 0 < epsilon < 1e3, "be > 0", 1e-7)
-    rate = optimizer.learning_rate
-    yield from _check("optimizer.learning_rate", rate, 0 < rate < float("inf"), "be > 0", 1e-4)
-    clipnorm = optimizer.clipnorm
-    yield from _check("optimizer.clipnorm", clipnorm, clipnorm is None or clipnorm > 0,
-                      "be null or > 0", 1.0)  # fmt: skip
-    decay = getattr(optimizer, "weight_decay", None)
-    yield from _check("optimizer.weight_decay", decay, decay is None or decay >= 0,
-                      "be null or >= 0", 0.01)  # fmt: skip
-    unit_interval = ("momentum",) if isinstance(optimizer, SGDConfig) else ("beta_1", "beta_2")
-    for name in unit_interval:
-        value = getattr(optimizer, name)
-        yield from _check(f"optimizer.{name}", value, 0 <= value < 1, "lie in [0, 1)", 0.9)
 
 
-def _check_schedule(schedule: ScheduleConfig, epochs: int) -> Iterator[str]:
-    warmup, final = schedule.warmup_epochs, schedule.final_fraction
-    yield from _check("schedule.warmup_epochs", warmup, 0 <= warmup < max(epochs, 1),
-                      f"lie in [0, fit.epochs) = [0, {epochs})", 0)  # fmt: skip
-    yield from _check("schedule.final_fraction", final, 0 <= final <= 1, "lie in [0, 1]", 1)
-
-
-def _check_augmentation(augmentation: AugmentationConfig) -> Iterator[str]:
-    degrees = augmentation.rotation_degrees
-    yield from _check("augmentation.rotation_degrees", degrees, 0 <= degrees <= 180,
-                      "lie in [0, 180]", 15)  # fmt: skip
-    for name in ("shift_fraction", "zoom_fraction", "brightness", "contrast"):
-        value = getattr(augmentation, name)
-        yield from _check(f"augmentation.{name}", value, 0 <= value < 1, "lie in [0, 1)", 0.1)
-    views = augmentation.cached_views
-    yield from _check("augmentation.cached_views", views, views is None or views >= 1,
-                      "be null or >= 1", "null")  # fmt: skip
-
-
-def _check_fit(fit: FitConfig) -> Iterator[str]:
-    yield from _check("fit.epochs", fit.epochs, fit.epochs >= 1, "be >= 1", 20)
+def _check_fit(config: Config) -> Iterator[str]:
+    fit, warmup = config.fit, config.schedule.warmup_epochs
+    yield from _check("schedule.warmup_epochs", warmup, 0 <= warmup < max(fit.epochs, 1),
+                      f"lie in [0, fit.epochs) = [0, {fit.epochs})", 0)  # fmt: skip
     fidelity = fit.fidelity
     yield from _check("fit.fidelity", fidelity, fidelity is None or 1 <= fidelity <= fit.epochs,
                       f"be null or lie in [1, fit.epochs] = [1, {fit.epochs}]", "null")  # fmt: skip
-    patience = fit.early_stopping_patience
-    yield from _check("fit.early_stopping_patience", patience, patience is None or patience >= 1,
-                      "be null or >= 1", 5)  # fmt: skip
     if fit.jit_compile and fit.deterministic:
         yield (
             "Keras leaves XLA out where operations must be deterministic. Received: "
             "fit.jit_compile=true fit.deterministic=true. Fix: fit.deterministic=false"
         )
-    for name in ("eval_batch_size", "train_eval_limit"):
-        value = getattr(fit, name)
-        yield from _check(f"fit.{name}", value, value >= 1, "be >= 1", 64)
 
 
-def _check_pruner(pruner: PrunerConfig) -> Iterator[str]:
-    least = {"warmup_epochs": 1, "min_trials": 1, "reduction_factor": 2}
-    for name, minimum in least.items():
-        value = getattr(pruner, name)
-        yield from _check(f"pruner.{name}", value, value >= minimum, f"be >= {minimum}", 3)
+def _check_objective(config: Config) -> Iterator[str]:
+    """Pruning and early stopping need a metric that is measured after each epoch."""
+    objective = objective_of(config.study)
+    yield from _check("study.objective", objective.metric, _METRIC.fullmatch(objective.metric),
+                      "be the name of a logged outcome", "best/val_mae")  # fmt: skip
+    if objective.epoch_metric is not None:
+        return
+    has_pruner = config.pruner.name is not PrunerName.none
+    for key, value, is_used, fix in (
+        ("pruner", config.pruner.name, has_pruner, "pruner=none"),
+        ("fit.early_stopping_patience", config.fit.early_stopping_patience,
+         config.fit.early_stopping_patience is not None, "fit.early_stopping_patience=null"),
+    ):  # fmt: skip
+        if is_used:
+            yield (
+                f"`{objective.metric}` is known at the end of a trial only, and `{key}` compares "
+                f"epochs. Received: study.objective={objective.metric} {key}={value}. Fix: {fix}, "
+                "or study.objective=best/val_mae"
+            )
 
 
 def _unknown_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""ResNet50 without its top: its weights, and what of it learns."""
+"""Backbones without their tops: layers, weights, and which layers learn."""
 
 import os
 import zipfile
@@ -6,26 +6,49 @@ from pathlib import Path
 
 import keras
 
+from src.config.schema import Backbone
 from src.core.errors import MissingFileError, UsageError
 
-NAME = "resnet50"
 _IMAGENET_FILE = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
 _IMAGENET_URL = "https://storage.googleapis.com/tensorflow/keras-applications/resnet"
 
 
-def build_backbone(image_size: int) -> keras.Model:
-    """ResNet50 without its top, for pictures of that edge, px, >= 32."""
-    return keras.applications.ResNet50(
-        include_top=False, weights=None, input_shape=(image_size, image_size, 3), name=NAME
-    )
+def build_backbone(backbone: Backbone, image_size: int) -> keras.Model:
+    """Returns a backbone with random weights, whose name is that of its kind.
+
+    Args:
+        backbone: Kind of network.
+        image_size: Edge of the pictures, px, >= 32.
+    """
+    shape = (image_size, image_size, 3)
+    match backbone:
+        case Backbone.resnet50:
+            return keras.applications.ResNet50(
+                include_top=False, weights=None, input_shape=shape, name=str(backbone)
+            )
+        case Backbone.tiny:
+            return _build_tiny(shape, str(backbone))
+
+
+def _build_tiny(shape: tuple[int, int, int], name: str) -> keras.Model:
+    """Returns three strided convolutions with batch norm, 5,000 weights, named as ResNet50's."""
+    pictures = keras.Input(shape)
+    value = pictures
+    for layer, filters in (("conv1", 8), ("conv2_block1", 16), ("conv3_block1", 24)):
+        convolution = keras.layers.Conv2D(
+            filters, 3, strides=2, padding="same", use_bias=False, name=f"{layer}_conv"
+        )
+        value = keras.layers.BatchNormalization(name=f"{layer}_bn")(convolution(value))
+        value = keras.layers.ReLU(name=f"{layer}_out")(value)
+    return keras.Model(pictures, value, name=name)
 
 
 def load_weights(backbone: keras.Model, weights: str) -> None:
     """Take weights from elsewhere.
 
     Args:
-        backbone: ResNet50; changed in place.
-        weights: `imagenet`; or a file: weights that Keras saved of a ResNet50 without top
+        backbone: Changed in place.
+        weights: `imagenet`; or a file: weights that Keras saved of such a backbone without top
             (`.h5`), or a whole regressor that a trial saved (`.keras`).
 
     Raises:
@@ -36,13 +59,13 @@ def load_weights(backbone: keras.Model, weights: str) -> None:
     try:
         if path.suffix == ".keras":
             regressor = keras.models.load_model(path, compile=False)
-            backbone.set_weights(regressor.get_layer(NAME).get_weights())
+            backbone.set_weights(regressor.get_layer(backbone.name).get_weights())
         else:
             backbone.load_weights(path)
     except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0][:200]
         raise UsageError(
-            f"The file holds no weights of a ResNet50 without top: {reason}. "
+            f"The file holds no weights of a {backbone.name} without top: {reason}. "
             f"Received: model.weights={weights}. Fix: model.weights=<another file>, or null"
         ) from error
 
@@ -51,7 +74,7 @@ def freeze(backbone: keras.Model, until: str, freeze_batch_norm: bool) -> None:
     """Stop layers from learning.
 
     Args:
-        backbone: ResNet50; changed in place.
+        backbone: Changed in place.
         until: `none`, `backbone` for all of it, or the name of the last block to freeze, such
             as `conv4_block6`, or of a whole stage, such as `conv4`.
         freeze_batch_norm: Freeze batch norm everywhere, statistics included. Keras runs a frozen

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from src.config.schema import ModelConfig
-from src.model.backbone import NAME, load_weights
+from src.model.backbone import load_weights
 from src.model.dropout import Dropout
 from src.model.head import OUTPUT
 
@@ -28,7 +28,7 @@ def initialise(regressor: keras.Model, model: ModelConfig, mean_age: float, seed
         FileNotFoundError: If pretrained weights cannot be had.
         ValueError: If they do not fit.
     """
-    backbone = regressor.get_layer(NAME)
+    backbone = regressor.get_layer(str(model.backbone))
     if model.weights is None:
         _draw(backbone.layers, seed, _BACKBONE)
     else:

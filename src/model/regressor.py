@@ -4,7 +4,6 @@ import keras
 
 from src.config.schema import DropoutPosition, InputMode, ModelConfig
 from src.model.backbone import (
-    NAME,
     build_backbone,
     freeze,
     last_frozen_layer,
@@ -29,7 +28,7 @@ def build_regressor(model: ModelConfig, image_size: int) -> keras.Model:
         image_size: Edge of the pictures, px, >= 32.
     """
     pictures = keras.Input((image_size, image_size, 3), dtype="uint8", name="pictures")
-    backbone = build_backbone(image_size)
+    backbone = build_backbone(model.backbone, image_size)
     freeze(backbone, model.freeze, model.freeze_batch_norm)
     set_batch_norm_momentum(backbone, model.batch_norm_momentum)
     value = backbone(_preprocess(pictures, model.input_mode))
@@ -55,7 +54,7 @@ def divide(regressor: keras.Model, model: ModelConfig) -> tuple[keras.Model | No
         boundary = regressor.get_layer("dropout").input
         frozen = keras.Model(regressor.input, boundary, name="frozen")
         return frozen, keras.Model(boundary, regressor.output, name="learner")
-    backbone = regressor.get_layer(NAME)
+    backbone = regressor.get_layer(str(model.backbone))
     boundary = backbone.get_layer(last_frozen_layer(backbone, model.freeze)).output
     frozen_blocks = keras.Model(backbone.input, boundary, name="frozen_blocks")
     learning_blocks = keras.Model(boundary, backbone.output, name="learning_blocks")
@@ -78,8 +77,9 @@ def inference_model(regressor: keras.Model) -> keras.Model:
             return keras.layers.Dropout(rate, name=layer.name)
         return layer
 
-    copy = keras.models.clone_model(regressor, clone_function=plain)
-    return keras.Model(copy.inputs, copy.outputs, name=regressor.name)
+    # Without optimizer and loss: Keras would copy those too, and knows no LiveCosineDecay.
+    bare = keras.Model(regressor.inputs, regressor.outputs, name=regressor.name)
+    return keras.models.clone_model(bare, clone_function=plain)
 
 
 def _preprocess(pictures: keras.KerasTensor, mode: InputMode) -> keras.KerasTensor:

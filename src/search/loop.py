@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from src.tracking.state import State
+from src.core.names import State
 
 if TYPE_CHECKING:
     from src.search.oracles import Search, Suggestion

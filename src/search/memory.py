@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from src.core.errors import UsageError
+from src.core.names import State
 from src.search.loop import Ending, Job, Outcome
 from src.search.oracles import Suggestion
-from src.tracking.state import State
 
 
 class MemoryBook:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.table import Table
 
-from src.config import Config, flatten, program, side_by_side
+from src.config import Config, cost_shape, program, stack_group
 from src.config.schema import KeepModel, PrunerName
 from src.core.console import show, spell_seconds, stderr
 from src.core.errors import UsageError
@@ -26,18 +26,6 @@ if TYPE_CHECKING:
 
 _PLANS = Path("mlruns/plans")
 _ARTIFACT_BYTES = 1_000_000  # a run's tables and figures, measured on 1,200 faces
-# Keys that change how long a step, an epoch or the start takes, or how many steps there are.
-_WORK = (
-    "data.layout", "data.root", "data.num_images", "data.limit", "data.image_size",
-    "data.batch_size", "data.split.method", "data.split.val_fraction",
-    "data.split.test_fraction", "model.freeze", "model.freeze_batch_norm", "optimizer.name",
-    "fit.precision", "fit.jit_compile", "fit.deterministic", "fit.train_eval_limit",
-    "fit.eval_batch_size", "fit.cache_activations", "augmentation.cached_views",
-    "model.dropout_position", "model.hidden_units", "model.input_mode",
-)  # fmt: skip
-
-
-_WARPS = ("rotation_degrees", "shift_fraction", "zoom_fraction")  # cost an affine warp a picture
 
 
 @dataclass(frozen=True)
@@ -98,7 +86,7 @@ def plan_study(order: Order, workers: TimingWorkers) -> None:
     else:
         pairs = [(job, book.config(job)) for job in loop.waiting]
         missing = [PlannedTrial(c, job.epochs, job.overrides) for job, c in pairs if c]
-    shapes = {shape(trial.config): trial for trial in missing}
+    shapes = {cost_shape(trial.config): trial for trial in missing}
     timings = {}
     for number, (key, trial) in enumerate(shapes.items(), start=1):
         stderr.print(f"Timing shape {number} of {len(shapes)}; that takes about a minute.")
@@ -110,7 +98,7 @@ def plan_study(order: Order, workers: TimingWorkers) -> None:
     may_take_less = any(
         trial.config.pruner.name is not PrunerName.none
         or trial.config.fit.early_stopping_patience is not None
-        or (workers.side_by_side > 1 and side_by_side(trial.config) is not None)
+        or (workers.side_by_side > 1 and stack_group(trial.config) is not None)
         for trial in missing
     )
     print(sentence(total, num_known, may_take_less))
@@ -142,18 +130,6 @@ def epochs_to_train(
     past = suggestion.promoted_from
     spent = suggestions[past].epochs or 0 if past is not None else 0
     return (suggestion.epochs or max_epochs) - spent
-
-
-def shape(config: Config) -> Shape:
-    """What two trials must share to take equally long an epoch."""
-    values = flatten(config)
-    warps = any(values[f"augmentation.{key}"] for key in _WARPS)
-    changes = config.augmentation.changes_pictures
-    return (
-        *((key, str(values[key])) for key in _WORK),
-        ("warp", str(warps)),
-        ("augmentation", str(changes)),
-    )
 
 
 def cost(
@@ -195,7 +171,7 @@ def schedule(
     times = []
     for trial in trials:
         start, slot, before = heapq.heappop(processes)
-        timing, its = timings[shape(trial.config)], program(trial.config)
+        timing, its = timings[cost_shape(trial.config)], program(trial.config)
         end = start + (timing.warm_start_seconds if before == its else timing.start_seconds)
         end += trial.num_epochs * timing.epoch_seconds + timing.end_seconds
         heapq.heappush(processes, (end, slot, its))
@@ -215,8 +191,8 @@ def table(
     epochs: Counter[Shape] = Counter()
     seconds = defaultdict(list)
     for trial, (start, end) in zip(trials, schedule(trials, timings, num_jobs), strict=True):
-        epochs[shape(trial.config)] += trial.num_epochs
-        seconds[shape(trial.config)].append(end - start)
+        epochs[cost_shape(trial.config)] += trial.num_epochs
+        seconds[cost_shape(trial.config)].append(end - start)
     for key, its in seconds.items():
         timing = timings[key]
         words = [f"{name.rpartition('.')[2]} {value}" for name, value in key if name in varied]

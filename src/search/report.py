@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from src.config import moves_a_number
+from src.config import affects_numbers
 from src.core.console import spell_seconds, stderr
+from src.core.names import State
 from src.search.loop import Job, Outcome
-from src.tracking.state import State
 from src.tracking.study import TrialRecord
 from src.tracking.views import StudyLinks
 
@@ -181,7 +181,7 @@ def varied_keys(trials: Sequence[TrialRecord]) -> list[str]:
         for key, value in trial.params.items():
             values[key].add(value)
     return sorted(
-        key for key in values.keys() - _DERIVED if len(values[key]) > 1 and moves_a_number(key)
+        key for key in values.keys() - _DERIVED if len(values[key]) > 1 and affects_numbers(key)
     )
 
 

@@ -8,13 +8,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from src.config import Config, configuration_hash, program, run_name, side_by_side
+from src.config import Config, configuration_hash, program, run_name, stack_group
 from src.core.errors import UsageError
+from src.core.names import State
 from src.data import prepare
 from src.search.loop import Ending, Job, Outcome
 from src.search.oracles import Suggestion
 from src.tracking.checkpoints import checkpoint_folder, forget
-from src.tracking.state import State
 from src.tracking.study import StudyStore, TrialRecord
 
 Compose = Callable[[Sequence[str]], Config]
@@ -155,7 +155,7 @@ class StudyBook:
             epochs=(seeded.fit.fidelity or seeded.fit.epochs) - spent,
             title=_title(suggestion, seeded, replicate),
             program=program(seeded),
-            group=side_by_side(seeded) if self._is_side_by_side else None,
+            group=stack_group(seeded) if self._is_side_by_side else None,
         )  # fmt: skip
         self._entered[key] = job
         self._keys[number] = key

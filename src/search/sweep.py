@@ -8,10 +8,10 @@ from typing import Protocol
 from src.config import why_alone
 from src.core.console import show, spell_seconds, stderr
 from src.core.errors import EnvironmentFaultError
+from src.core.names import State
 from src.search import plan, report
 from src.search.launch import Order, open_loop, simulate
 from src.search.loop import Loop, Workers
-from src.tracking.state import State
 from src.tracking.study import StudyStore, open_study
 from src.tracking.views import save_views, study_links
 

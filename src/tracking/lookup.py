@@ -16,8 +16,8 @@ from mlflow.tracking import MlflowClient
 
 from src.config.validation import is_study_name
 from src.core.errors import MissingFileError, UsageError
+from src.core.names import State
 from src.tracking.retry import patient
-from src.tracking.state import State
 from src.tracking.store import mend_stale_runs, process_tags, search_all
 from src.tracking.study import StudyStore
 

@@ -19,10 +19,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from src.core.console import stderr
+from src.core.names import State
 from src.tracking import artifacts, entries, provenance
 from src.tracking.entries import Entries
 from src.tracking.retry import is_busy, patient, undisturbed
-from src.tracking.state import State
 from src.tracking.store import context_tags
 
 _MAX_PARAM_LENGTH = 6000  # characters; MLflow's own limit

@@ -11,11 +11,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from src.core.console import stderr
+from src.core.names import State
 from src.tracking import entries
 from src.tracking.entries import Entries, NewRun
 from src.tracking.retry import patient
 from src.tracking.run import Run, write_waiting
-from src.tracking.state import State
 from src.tracking.store import (
     context_tags,
     mend_stale_runs,

@@ -16,11 +16,11 @@ from mlflow.entities import ViewType
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.context.registry import resolve_tags
 
+from src.core.names import State
 from src.tracking import entries
 from src.tracking.database import read, sqlite_store
 from src.tracking.entries import Entries
 from src.tracking.retry import patient
-from src.tracking.state import State
 
 DATABASE = Path("mlflow.db")
 ARTIFACTS = Path("mlruns/artifacts")

@@ -15,10 +15,10 @@ from mlflow.tracking import MlflowClient
 from src.config.validation import is_study_name
 from src.core.console import stderr
 from src.core.errors import EnvironmentFaultError, UsageError
+from src.core.names import State
 from src.tracking import entries
 from src.tracking.entries import NewRun
 from src.tracking.retry import patient
-from src.tracking.state import State
 from src.tracking.store import (
     is_alive,
     mend_stale_runs,

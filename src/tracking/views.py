@@ -16,8 +16,8 @@ from typing import Any
 import mlflow
 from mlflow.tracking import MlflowClient
 
+from src.core.names import State
 from src.tracking.retry import patient
-from src.tracking.state import State
 
 _BARE_PAGE = "http://127.0.0.1:5000"  # where a bare `mlflow ui` listens
 _MODE = "workflowType=machine_learning"  # a fresh browser shows language models otherwise

@@ -15,7 +15,7 @@ class TracedIdentity(keras.layers.Layer):
         return inputs
 
 
-def build_small_backbone(image_size: int) -> keras.Model:
+def build_small_backbone(backbone: object, image_size: int) -> keras.Model:
     """One strided convolution with batch norm, under ResNet50's name."""
     pictures = keras.Input((image_size, image_size, 3))
     features = keras.layers.Conv2D(8, 5, strides=4, name="conv1_conv")(pictures)
@@ -27,4 +27,4 @@ def build_small_backbone(image_size: int) -> keras.Model:
 def save_small_weights(seed: int = 0) -> None:
     """Write `any.weights.h5` for it: other weights for another seed."""
     keras.utils.set_random_seed(seed)
-    build_small_backbone(32).save_weights("any.weights.h5")
+    build_small_backbone(None, 32).save_weights("any.weights.h5")

@@ -7,8 +7,8 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from mlflow.tracking import MlflowClient
 
+from src.core.names import State
 from src.replay import main
-from src.tracking.state import State
 from src.tracking.study import StudyStore, TrialRecord
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from src.core.names import State
 from src.tracking.checkpoints import checkpoint_folder
-from src.tracking.state import State
 from src.training import TrialResult, run_trial
 from src.training.checkpoint import open_checkpoint
 from src.training.side_by_side import ending, run_side_by_side, stacks, training

@@ -8,7 +8,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 import src.training.trial
-from src.tracking.state import State
+from src.core.names import State
 from src.tracking.study import StudyStore, TrialRecord
 from src.train import main
 from src.training.checkpoint import Checkpoint

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from src.tracking.state import State
+from src.core.names import State
 from src.tracking.study import StudyStore, TrialRecord
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.tracking.state import State
+from src.core.names import State
 from tests.integration.small_backbone import save_small_weights
 from tests.integration.stored import curve
 from tests.smoke.test_sweep_processes import (

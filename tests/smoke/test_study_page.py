@@ -14,8 +14,8 @@ from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
 from playwright.sync_api import Page, expect
 
+from src.core.names import State
 from src.search import report
-from src.tracking.state import State
 from src.tracking.study import StudyStore
 from src.tracking.views import save_views, study_links
 from tests.smoke.test_page import bare_page, free_port, keep_picture

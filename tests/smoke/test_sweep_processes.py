@@ -14,7 +14,7 @@ import pytest
 from mlflow.artifacts import download_artifacts
 from mlflow.tracking import MlflowClient
 
-from src.tracking.state import State
+from src.core.names import State
 from src.tracking.study import StudyStore, TrialRecord
 from tests.smoke.test_killed_sweep import SMALL
 

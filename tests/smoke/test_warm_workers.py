@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from src.tracking.state import State
+from src.core.names import State
 from tests.smoke.test_killed_sweep import account
 from tests.smoke.test_sweep_processes import (
     children,

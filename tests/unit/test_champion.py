@@ -8,7 +8,7 @@ import pytest
 
 from src.champion import _place, choose
 from src.core.errors import UsageError
-from src.tracking.state import State
+from src.core.names import State
 from src.tracking.study import TrialRecord
 from src.trials import study_name
 

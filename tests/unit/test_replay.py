@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 from src.config import Config, flatten
 from src.config.schema import Conflict, Decoder, DropoutPosition, InputMode, KeepModel, Loss
 from src.core.errors import UsageError
+from src.core.names import State
 from src.replay import comparison, not_recorded, replay_overrides
-from src.tracking.state import State
 from src.tracking.study import TrialRecord
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from src.tracking.state import State
+from src.core.names import State
 from src.tracking.study import StudyStore
 from src.trials import main
 

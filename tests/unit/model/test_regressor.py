@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from src.config.schema import Config
-from src.config.validation import FREEZABLE
+from src.config.backbones import BACKBONES
+from src.config.schema import Backbone, Config
 from src.core.errors import MissingFileError, UsageError
 from src.model import build_regressor, inference_model, initialise
 from src.model.backbone import build_backbone
@@ -75,7 +75,7 @@ def trainable(regressor: keras.Model) -> set[str]:
 
 def test_freezing_reaches_as_far_as_it_is_told(tmp_path, build) -> None:
     path = tmp_path / "backbone.weights.h5"
-    build_backbone(SIZE).save_weights(path)
+    build_backbone(Backbone.resnet50, SIZE).save_weights(path)
     weights = f"model.weights={path}"
     whole = trainable(build(weights))
     stages = {name.split("_")[0] for name in trainable(build(weights, "model.freeze=conv4"))}
@@ -91,14 +91,14 @@ def test_freezing_reaches_as_far_as_it_is_told(tmp_path, build) -> None:
 
 
 def test_every_block_that_may_be_named_exists() -> None:
-    names = [layer.name for layer in build_backbone(SIZE).layers]
-    for block in set(FREEZABLE) - {"none", "backbone"}:
+    names = [layer.name for layer in build_backbone(Backbone.resnet50, SIZE).layers]
+    for block in set(BACKBONES[Backbone.resnet50].freezable) - {"none", "backbone"}:
         assert any(name.startswith(f"{block}_") for name in names), block
 
 
 def test_weights_come_from_a_file_of_weights_or_of_a_regressor(tmp_path, build) -> None:
     keras.utils.set_random_seed(5)
-    source = build_backbone(SIZE)
+    source = build_backbone(Backbone.resnet50, SIZE)
     path = tmp_path / "backbone.weights.h5"
     source.save_weights(path)
     regressor = build(f"model.weights={path}", "model.hidden_units=[4]")

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from src.core.names import State
 from src.search import oracles
 from src.search.loop import Ending, Job, Loop, Outcome, Rules
 from src.search.oracles import Search, Suggestion
 from src.search.space import Choices, Hyperparameter, Interval, check_space
-from src.tracking.state import State
 
 pytestmark = pytest.mark.slow  # importing keras-tuner imports TensorFlow
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from src.config import cost_shape
 from src.search import plan
 from src.search.oracles import Suggestion
 from src.search.plan import PlannedTrial
@@ -22,16 +23,16 @@ def trials(compose_config, count: int, *overrides: str, epochs: int = 6) -> list
 
 
 def timed(trials: list[PlannedTrial]) -> dict:
-    return {plan.shape(trial.config): TIMING for trial in trials}
+    return {cost_shape(trial.config): TIMING for trial in trials}
 
 
 def test_trials_that_take_equally_long_have_one_shape(compose_config) -> None:
-    base = plan.shape(compose_config("model.dropout_rate=0"))
-    assert plan.shape(compose_config("model.dropout_rate=0.2", "seed=3")) == base
-    assert plan.shape(compose_config("optimizer.learning_rate=1e-2")) == base
-    assert plan.shape(compose_config("data.batch_size=16")) != base
-    assert plan.shape(compose_config("data.limit=100")) != base
-    assert plan.shape(compose_config("augmentation=standard")) != base
+    base = cost_shape(compose_config("model.dropout_rate=0"))
+    assert cost_shape(compose_config("model.dropout_rate=0.2", "seed=3")) == base
+    assert cost_shape(compose_config("optimizer.learning_rate=1e-2")) == base
+    assert cost_shape(compose_config("data.batch_size=16")) != base
+    assert cost_shape(compose_config("data.limit=100")) != base
+    assert cost_shape(compose_config("augmentation=standard")) != base
 
 
 def test_time_is_that_of_the_longest_queue(compose_config) -> None:

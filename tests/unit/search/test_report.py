@@ -5,10 +5,10 @@ import math
 import pytest
 from rich.console import Console
 
+from src.core.names import State
 from src.search import report
 from src.search.loop import Job, Outcome
 from src.search.oracles import Suggestion
-from src.tracking.state import State
 from src.tracking.study import TrialRecord
 from src.tracking.views import StudyLinks
 

@@ -4,6 +4,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from src.core.errors import MissingFileError, UsageError
+from src.core.names import State
 from src.tracking.lookup import (
     StudySummary,
     find_experiment,
@@ -12,7 +13,6 @@ from src.tracking.lookup import (
     run_of_this_process,
     studies,
 )
-from src.tracking.state import State
 from src.tracking.store import process_tags
 from src.tracking.study import StudyStore
 

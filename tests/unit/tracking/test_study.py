@@ -8,9 +8,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.tracking import MlflowClient
 
+from src.core.names import State
 from src.tracking import database, entries
 from src.tracking.runs import trial_run
-from src.tracking.state import State
 from src.tracking.store import process_tags
 from src.tracking.study import StudyStore
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from src.config import Config
-from src.tracking.state import State
+from src.core.names import State
 from src.tracking.study import TrialRecord
 from src.tracking.test_access import Look
 from src.training.final_test import FinalTest
