@@ -19,8 +19,9 @@ from src.core.imports import large_imports
 from src.replay import replay_overrides
 
 if TYPE_CHECKING:
+    from src.records.trial import TrialRecord
     from src.tracking.registry import Version
-    from src.tracking.study import StudyStore, TrialRecord
+    from src.tracking.study import StudyStore
     from src.training.final_test import FinalTest
 
 _SAMPLE = "sample"  # the layout that needs no folder
@@ -58,8 +59,8 @@ def choose(trials: "Sequence[TrialRecord]", study: str, number: int | None) -> "
         UsageError: If there is none.
     """
     from src.analysis.study_data import comparable
+    from src.records.trial import numbered
     from src.tracking import State
-    from src.tracking.study import numbered
 
     if number is not None:
         wanted = numbered(trials, study, number)

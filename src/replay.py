@@ -17,7 +17,8 @@ from src.config.schema import OptimizerConfig, optimizer_schemas
 from src.core.errors import ExplainedError, UsageError
 
 if TYPE_CHECKING:
-    from src.tracking.study import StudyStore, TrialRecord
+    from src.records.trial import TrialRecord
+    from src.tracking.study import StudyStore
 
 _GROUPS = {
     field.name for field in dataclasses.fields(Config) if dataclasses.is_dataclass(field.type)
@@ -132,9 +133,9 @@ def comparison(recorded: "TrialRecord", again: "TrialRecord") -> str:
 
 def _find(experiment: str, study: str, number: int) -> "tuple[StudyStore, TrialRecord]":
     """The trial; of several runs with one number the last complete one, else the last."""
+    from src.records.trial import numbered
     from src.tracking import State
     from src.tracking.lookup import find_study
-    from src.tracking.study import numbered
 
     store = find_study(experiment, study)
     trials = store.trials()

@@ -44,7 +44,8 @@ def _report(experiment: str, study: str, claims_file: str | None) -> None:
         from src.analysis.publishing import publish
         from src.analysis.study_data import read_study
         from src.core.console import show
-        from src.search.report import axis_keys, description, headline, table, varied_keys
+        from src.records.tables import axis_keys, description, headline, table, varied_keys
+        from src.records.terms import Terms
         from src.tracking.lookup import find_study
         from src.tracking.views import save_views, study_links
 
@@ -59,9 +60,15 @@ def _report(experiment: str, study: str, claims_file: str | None) -> None:
     published = publish(data, _EXPERIMENTS)
     if data.parent_id:
         from_page = study_links(data.experiment_id, study, page="")
-        text = description(data.question, headline(data.trials), from_page, data.trials)
+        text = description(
+            data.question,
+            headline(data.trials, Terms()),
+            from_page.markdown(),
+            data.trials,
+            Terms(),
+        )
         find_study(experiment, study).set_tags(data.parent_id, {"mlflow.note.content": text})
-    show(table(f'Study "{study}"', data.trials))
+    show(table(f'Study "{study}"', data.trials, Terms()))
     print(f"\n{_plain(published.summary)}\n")
     print(f"Report: {published.folder}/README.md, and report.html beside it.")
     if published.page:

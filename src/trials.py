@@ -35,12 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _show_trials(experiment: str, study: str) -> None:
     with large_imports():
-        from src.search import report
+        from src.records import tables
+        from src.records.terms import Terms
         from src.tracking.lookup import find_study
 
     trials = find_study(experiment, study).trials()
-    show(report.table(f'Study "{study}"', trials))
-    print(f"\n{report.headline(trials)}")
+    show(tables.table(f'Study "{study}"', trials, Terms()))
+    print(f"\n{tables.headline(trials, Terms())}")
 
 
 def _show_studies(experiment: str) -> None:

@@ -59,7 +59,7 @@ def _refuse_busy_port(port: int) -> None:
 
 
 def _link(experiment: str, study: str | None, page: str) -> str:
-    from src.search import report
+    from src.records import tables
     from src.tracking.lookup import find_experiment, find_study
     from src.tracking.views import experiment_link, save_views, study_links
 
@@ -67,7 +67,7 @@ def _link(experiment: str, study: str | None, page: str) -> str:
         return experiment_link(find_experiment(experiment), page)
     store = find_study(experiment, study)
     trials = store.trials()  # a study of single trials has no views yet
-    save_views(store.experiment_id, study, report.varied_keys(trials), report.axis_keys(trials))
+    save_views(store.experiment_id, study, tables.varied_keys(trials), tables.axis_keys(trials))
     return study_links(store.experiment_id, study, page).charts
 
 

@@ -8,8 +8,8 @@ import pandas as pd
 
 from src.analysis.study_data import StudyData
 from src.core.metrics import AGE_BANDS
+from src.records.trial import TrialRecord
 from src.statistics import mean_interval
-from src.tracking.study import TrialRecord
 
 CHILDREN_UNTIL, OLD_FROM = 12, 60  # years, both inclusive
 NUM_WORST = 12

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
+from src.records.trial import TrialRecord
 from src.statistics import CrossedFit
-from src.tracking.study import TrialRecord
 
 _MOST_LEVELS = 6  # more values than this are a line, fewer are levels of their own
 _LOGARITHMIC_RATIO = 8  # between the largest and the smallest value

@@ -8,9 +8,9 @@ import numpy as np
 
 from src.analysis.overfitting import Verdict
 from src.analysis.study_data import StudyData
+from src.records.trial import TrialRecord
 from src.statistics import Contenders, holm
 from src.statistics.intervals import normal_quantile
-from src.tracking.study import TrialRecord
 
 _METRICS = (
     "best/val_mae", "best/train_mae", "best/gap", "best/epoch", "time/seconds_per_epoch",

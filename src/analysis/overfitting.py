@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from src.core.names import State
-from src.tracking.study import TrialRecord
+from src.records.trial import TrialRecord
 
 DIVERGED_RATIO = 1.5
 UNDERFIT_RATIO = 0.8

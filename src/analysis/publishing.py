@@ -7,12 +7,13 @@ from pathlib import Path
 from src.analysis.faces import face_errors
 from src.analysis.study_data import StudyData
 from src.analysis.study_page import study_document
+from src.config import Objective
 from src.core.errors import UsageError
 from src.data.sample import data_set_folder
 from src.data.thumbnail import thumbnail
 from src.pages import as_html, as_markdown
 from src.pages.html import picture_png
-from src.search.report import as_csv
+from src.records.tables import as_csv
 from src.tracking.pages import local_file, log_page, page_address
 
 _PAGE = "report.html"
@@ -56,7 +57,7 @@ def publish(study: StudyData, experiments: Path) -> Published:
     document = study_document(study, faces)
     pictures = {picture.name: picture_png(picture) for picture in document.pictures}
     tables = {table.name: table.csv for table in document.tables}
-    tables["trials"] = as_csv(study.trials)
+    tables["trials"] = as_csv(study.trials, Objective())
     for place in ("figures", "tables"):
         (folder / place).mkdir(parents=True, exist_ok=True)
     for name, content in pictures.items():

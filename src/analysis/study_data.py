@@ -16,11 +16,11 @@ import pandas as pd
 from src.analysis.overfitting import DIVERGED_RATIO, Overfitting, Verdict, judge
 from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome
 from src.core.names import State
-from src.search.report import varied_keys
+from src.records.tables import varied_keys
+from src.records.trial import TrialRecord
 from src.statistics.intervals import normal_quantile
 from src.tracking.bulk_reading import read_curves, read_predictions
 from src.tracking.lookup import find_study, recorded_config
-from src.tracking.study import TrialRecord
 
 CURVE_KEYS = ("mae/train", "mae/val", "time/epoch_seconds")
 _NO_HYPERPARAMETERS = ("seed", "fit.fidelity")

@@ -19,7 +19,7 @@ from src.analysis.sections.overfitting import overfitting_section
 from src.analysis.study_data import StudyData
 from src.core.names import State
 from src.pages import Document, Section, Table, escape
-from src.search.report import states
+from src.records.tables import states
 
 
 def study_document(study: StudyData, worst_faces: Sequence[bytes] = ()) -> Document:

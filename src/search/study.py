@@ -12,10 +12,11 @@ from src.config import Config, configuration_hash, program, run_name, stack_grou
 from src.core.errors import UsageError
 from src.core.names import State
 from src.data import prepare
+from src.records.trial import TrialRecord
 from src.search.loop import Ending, Job, Outcome
 from src.search.oracles import Suggestion
 from src.tracking.checkpoints import checkpoint_folder, forget
-from src.tracking.study import StudyStore, TrialRecord
+from src.tracking.study import StudyStore
 
 Compose = Callable[[Sequence[str]], Config]
 """From overrides to a checked configuration; raises `UsageError`."""

@@ -6,12 +6,16 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from src.config import why_alone
+from src.core import names
 from src.core.console import show, spell_seconds, stderr
 from src.core.errors import EnvironmentFaultError
 from src.core.names import State
-from src.search import plan, report
+from src.records import tables
+from src.records.terms import Terms
+from src.search import plan
 from src.search.launch import Order, open_loop, simulate
 from src.search.loop import Loop, Workers
+from src.search.progress import Progress
 from src.tracking.study import StudyStore, open_study
 from src.tracking.views import save_views, study_links
 
@@ -38,7 +42,7 @@ def run_study(order: Order, workers: StudyWorkers) -> None:
         try:
             loop, _ = open_loop(order, store, workers)
             num_trials, num_epochs = _size(loop, order)
-            progress = report.Progress(num_trials, num_epochs, workers.num_jobs)
+            progress = Progress(num_trials, num_epochs, workers.num_jobs)
             progress.known([job for job in loop.jobs if job.outcome])
             loop.on_start, loop.on_end = progress.started, progress.ended
             loop.on_retry = progress.retried
@@ -97,13 +101,13 @@ def _hold_against_plan(store: StudyStore, planned: float, actual: float) -> None
 def _greet(store: StudyStore, order: Order, loop: Loop) -> None:
     known = sum(job.outcome is not None for job in loop.jobs)
     begun = f", {known} of them known" if known else ""
-    trials = f"{report.counted(len(loop.jobs))}{begun}" if loop.jobs else "new search"
+    trials = f"{tables.counted(len(loop.jobs))}{begun}" if loop.jobs else "new search"
     numbers = {job.number for job in loop.jobs}
     others = sum(trial.number not in numbers for trial in store.trials())
     base = order.base
     if base is not None and base.model.freeze == "backbone" and (reason := why_alone(base)):
         stderr.print(f"Its trials train one by one, not side by side: {reason}.", markup=False)
-    apart = f" Also in it, left alone: {report.counted(others)}." if others else ""
+    apart = f" Also in it, left alone: {tables.counted(others)}." if others else ""
     stderr.print(f'Study "{order.study}" ({order.oracle}): {trials}.{apart}', markup=False)
 
 
@@ -112,24 +116,25 @@ def _tell(store: StudyStore, order: Order, loop: Loop) -> None:
     numbers = {job.number for job in loop.jobs}
     everything = store.trials()
     trials = [trial for trial in everything if trial.number in numbers]
-    summary = report.headline(trials)
+    summary = tables.headline(trials, Terms())
     shortfall = loop.search.shortfall
     if shortfall:
         summary += f" {shortfall} promotions had no candidate left, because trials failed."
-    complete = [t for t in report.ranked(trials) if t.state is State.COMPLETE]
+    complete = [t for t in tables.ranked(trials, Terms().objective) if t.state is State.COMPLETE]
     metrics = {"study/num_trials": float(len(trials))}
     if complete:
         metrics["study/best_val_mae"] = complete[0].metrics["best/val_mae"]
-    varied, axes = report.varied_keys(everything), report.axis_keys(everything)
+    varied, axes = tables.varied_keys(everything), tables.axis_keys(everything)
     links = save_views(store.experiment_id, order.study, varied, axes)
     from_page = study_links(store.experiment_id, order.study, page="")
+    note = tables.description(order.question, summary, from_page.markdown(), trials, Terms())
     store.log_parent(
         metrics,
-        {"mlflow.note.content": report.description(order.question, summary, from_page, trials)},
-        {"trials.csv": report.as_csv(everything)},
+        {names.NOTE: note},
+        {"trials.csv": tables.as_csv(everything, Terms().objective)},
     )
     if trials:
-        show(report.table(f'Study "{order.study}"', trials))
+        show(tables.table(f'Study "{order.study}"', trials, Terms()))
     print(summary)
     if len(everything) > len(trials):
         print(f'{len(everything) - len(trials)} more: `make trials STUDY="{order.study}"`')

@@ -9,9 +9,9 @@ import pandas as pd
 from mlflow.tracking import MlflowClient
 from pyarrow import parquet
 
+from src.records.trial import TrialRecord
 from src.tracking.artifacts import local_folder
 from src.tracking.retry import patient
-from src.tracking.study import TrialRecord
 
 _QUERY = """
     SELECT metrics.run_uuid, metrics.key, metrics.step, metrics.value FROM metrics

@@ -1,10 +1,8 @@
 """A study in the store: one parent run, and a child run for each of its trials."""
 
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -16,6 +14,7 @@ from src.config.validation import is_study_name
 from src.core.console import stderr
 from src.core.errors import EnvironmentFaultError, UsageError
 from src.core.names import State
+from src.records.trial import TrialRecord
 from src.tracking import entries
 from src.tracking.entries import NewRun
 from src.tracking.retry import patient
@@ -29,45 +28,6 @@ from src.tracking.store import (
 
 _PARENT = "mlflow.parentRunId"
 _LOCKS = Path("mlruns/.studies")
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """What the store knows of a trial.
-
-    Attributes:
-        run_id: MLflow's.
-        number: Within its study, from 1; None for a trial that was never given one.
-        name: The run's name.
-        state: See `State`.
-        configuration_hash: See `src.config.configuration_hash`.
-        data_digest: See `src.data.Dataset.digest`.
-        tags: All tags of the run.
-        params: Its hyperparameters as text.
-        metrics: The last value of each metric.
-        seconds: What it took, without pauses; None while that is not known.
-        process: Id of the process that runs it; None where none does, or on another host.
-        artifact_uri: Where its files lie.
-    """
-
-    run_id: str
-    number: int | None
-    name: str
-    state: State
-    configuration_hash: str
-    data_digest: str
-    tags: Mapping[str, str] = field(repr=False)
-    params: Mapping[str, str] = field(repr=False)
-    metrics: Mapping[str, float] = field(repr=False)
-    seconds: float | None
-    process: int | None
-    artifact_uri: str = ""
-
-    @property
-    def runs_on_another_host(self) -> bool:
-        """Whether it may still run where this process cannot look."""
-        host = self.tags.get("process.host", socket.gethostname())
-        return self.state is State.RUNNING and host != socket.gethostname()
 
 
 class StudyStore:
@@ -227,23 +187,6 @@ def open_study(experiment: str, name: str) -> Iterator[StudyStore]:
         ) from error
     with lock:
         yield StudyStore(experiment, name)
-
-
-def numbered(trials: Sequence[TrialRecord], study: str, number: int) -> TrialRecord:
-    """The trial with this number.
-
-    Raises:
-        UsageError: If the study has no such trial.
-    """
-    for trial in trials:
-        if trial.number == number:
-            return trial
-    known = sorted(trial.number for trial in trials if trial.number is not None)
-    has = f"it has {len(known)}, numbered {known[0]}–{known[-1]}" if known else "it has none"
-    raise UsageError(
-        f'Trial {number} is not in study "{study}" ({has}). Received: TRIAL={number}. '
-        f'Fix: `make trials STUDY="{study}"` lists them'
-    )
 
 
 def _record(run: MlflowRun) -> TrialRecord:

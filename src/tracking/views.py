@@ -47,6 +47,10 @@ class StudyLinks:
     charts: str
     run: str
 
+    def markdown(self) -> str:
+        """Returns both views as one line of Markdown."""
+        return f"All trials: [table]({self.table}) · [charts]({self.charts})"
+
 
 def save_views(
     experiment_id: str, study: str, varied: Sequence[str], axes: Sequence[str] | None = None

@@ -11,9 +11,9 @@ from src.config import Config
 from src.core.errors import EnvironmentFaultError, UsageError
 from src.core.metrics import metrics_by_age_band
 from src.data import Dataset, prepare
+from src.records.trial import TrialRecord
 from src.statistics import mean_interval
 from src.tracking.run import Run
-from src.tracking.study import TrialRecord
 from src.training.measurement import Measured, measure, part_metrics
 
 

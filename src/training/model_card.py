@@ -8,7 +8,7 @@ import pandas as pd
 
 from src.config import Config
 from src.config.schema import DataConfig, Layout
-from src.tracking.study import TrialRecord
+from src.records.trial import TrialRecord
 from src.tracking.test_access import Look
 from src.training.final_test import FinalTest
 

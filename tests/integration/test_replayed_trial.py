@@ -8,8 +8,9 @@ from hydra.core.global_hydra import GlobalHydra
 from mlflow.tracking import MlflowClient
 
 from src.core.names import State
+from src.records.trial import TrialRecord
 from src.replay import main
-from src.tracking.study import StudyStore, TrialRecord
+from src.tracking.study import StudyStore
 
 pytestmark = pytest.mark.slow
 

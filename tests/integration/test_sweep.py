@@ -9,7 +9,8 @@ from mlflow.tracking import MlflowClient
 
 import src.training.trial
 from src.core.names import State
-from src.tracking.study import StudyStore, TrialRecord
+from src.records.trial import TrialRecord
+from src.tracking.study import StudyStore
 from src.train import main
 from src.training.checkpoint import Checkpoint
 from tests.integration.small_backbone import build_small_backbone

@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from src.core.names import State
-from src.tracking.study import StudyStore, TrialRecord
+from src.records.trial import TrialRecord
+from src.tracking.study import StudyStore
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,8 @@ from mlflow.tracking import MlflowClient
 from playwright.sync_api import Page, expect
 
 from src.core.names import State
-from src.search import report
+from src.records import tables
+from src.records.terms import Terms
 from src.tracking.study import StudyStore
 from src.tracking.views import save_views, study_links
 from tests.smoke.test_page import bare_page, free_port, keep_picture
@@ -49,9 +50,11 @@ def study(in_tmp_path: Path) -> StudyStore:
                 "data.batch_size": 16, "model.dropout_rate": 0.0}  # fmt: skip
     add_trial(store, 7, diverged, [(9e8, 9e9)], State.FAILED)
     trials = store.trials()
-    save_views(store.experiment_id, "small", report.varied_keys(trials), report.axis_keys(trials))
+    save_views(store.experiment_id, "small", tables.varied_keys(trials), tables.axis_keys(trials))
     links = study_links(store.experiment_id, "small", page="")
-    text = report.description("Which is best?", report.headline(trials), links, trials)
+    text = tables.description(
+        "Which is best?", tables.headline(trials, Terms()), links.markdown(), trials, Terms()
+    )
     store.set_tags(store.parent_id, {"mlflow.note.content": text})
     store.close_parent("FINISHED", State.COMPLETE)
     return store
@@ -104,7 +107,11 @@ def test_links_of_a_study_show_its_trials_in_a_table_and_in_charts(
 ) -> None:
     page.set_viewport_size(LARGE)
     links = study_links(study.experiment_id, "small", server)
-    complete = [trial for trial in report.ranked(study.trials()) if trial.state is State.COMPLETE]
+    complete = [
+        trial
+        for trial in tables.ranked(study.trials(), Terms().objective)
+        if trial.state is State.COMPLETE
+    ]
     assert len(complete) == 6
 
     page.goto(links.table)

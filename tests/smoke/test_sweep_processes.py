@@ -15,7 +15,8 @@ from mlflow.artifacts import download_artifacts
 from mlflow.tracking import MlflowClient
 
 from src.core.names import State
-from src.tracking.study import StudyStore, TrialRecord
+from src.records.trial import TrialRecord
+from src.tracking.study import StudyStore
 from tests.smoke.test_killed_sweep import SMALL
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from src.champion import _place, choose
 from src.core.errors import UsageError
 from src.core.names import State
-from src.tracking.study import TrialRecord
+from src.records.trial import TrialRecord
 from src.trials import study_name
 
 ROOT = Path(__file__).parents[2]

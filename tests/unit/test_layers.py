@@ -11,6 +11,7 @@ SOURCE = Path(__file__).parents[2] / "src"
 LAYERS = (
     {"core"},
     {"config", "statistics"},
+    {"records"},
     {"data", "model", "tracking", "pages"},
     {"training"},
     {"search", "exploration"},

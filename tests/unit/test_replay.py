@@ -12,8 +12,8 @@ from src.config import Config, flatten
 from src.config.schema import Conflict, Decoder, DropoutPosition, InputMode, KeepModel, Loss
 from src.core.errors import UsageError
 from src.core.names import State
+from src.records.trial import TrialRecord
 from src.replay import comparison, not_recorded, replay_overrides
-from src.tracking.study import TrialRecord
 
 
 def recorded(config: Config) -> dict[str, Any]:

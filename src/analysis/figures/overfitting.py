@@ -13,7 +13,7 @@ from src.analysis.figures.style import TRAIN, VAL, WIDTH, legend_below, one_axes
 from src.analysis.leaderboard import Leaderboard
 from src.analysis.overfitting import Verdict
 from src.analysis.study_data import StudyData
-from src.tracking.study import TrialRecord
+from src.records.trial import TrialRecord
 
 MOST_CURVES = 24
 _MARKERS = {Verdict.fits: "o", Verdict.overfits: "^", Verdict.underfit: "s",

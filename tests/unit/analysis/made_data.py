@@ -7,8 +7,8 @@ import pandas as pd
 
 from src.analysis.study_data import Measured, StudyData
 from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome
+from src.records.trial import TrialRecord
 from src.tracking import State
-from src.tracking.study import TrialRecord
 from tests.unit.analysis.made_study import Effect, grid
 
 

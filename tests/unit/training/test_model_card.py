@@ -7,7 +7,7 @@ import pytest
 
 from src.config import Config
 from src.core.names import State
-from src.tracking.study import TrialRecord
+from src.records.trial import TrialRecord
 from src.tracking.test_access import Look
 from src.training.final_test import FinalTest
 from src.training.model_card import Choice, model_card

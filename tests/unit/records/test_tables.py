@@ -6,11 +6,12 @@ import pytest
 from rich.console import Console
 
 from src.core.names import State
-from src.search import report
-from src.search.loop import Job, Outcome
-from src.search.oracles import Suggestion
-from src.tracking.study import TrialRecord
+from src.records import tables
+from src.records.terms import Terms
+from src.records.trial import TrialRecord
 from src.tracking.views import StudyLinks
+
+TERMS = Terms()
 
 
 def trial(number: int | None, state: State = State.COMPLETE, error: float = math.nan, **changes):
@@ -25,7 +26,7 @@ def trial(number: int | None, state: State = State.COMPLETE, error: float = math
 
 def shown(trials: list[TrialRecord]) -> str:
     console = Console(width=120, file=io.StringIO())
-    console.print(report.table("small", trials))
+    console.print(tables.table("small", trials, TERMS))
     return console.file.getvalue()
 
 
@@ -34,7 +35,7 @@ def test_complete_trials_come_first_the_best_first() -> None:
         trial(1, error=9), trial(2, State.PRUNED, error=5), trial(3, error=7),
         trial(4, State.FAILED), trial(None, State.WAITING),
     ]  # fmt: skip
-    assert [t.number for t in report.ranked(trials)] == [3, 1, None, 2, 4]
+    assert [t.number for t in tables.ranked(trials, TERMS.objective)] == [3, 1, None, 2, 4]
 
 
 def test_a_table_shows_what_differs_and_why_a_trial_failed() -> None:
@@ -56,7 +57,7 @@ def test_a_table_shows_what_differs_and_why_a_trial_failed() -> None:
 def test_a_diverged_trial_leaves_room_for_the_others() -> None:
     trials = [trial(1, error=9, params={"a": "1"}), trial(2, error=2.2e8, params={"a": "2"})]
     console = Console(width=80, file=io.StringIO())
-    console.print(report.table("small", trials))
+    console.print(tables.table("small", trials, TERMS))
     text = console.file.getvalue()
     assert "a 2" in text
     assert "2e+08" in text
@@ -66,7 +67,7 @@ def test_a_diverged_trial_leaves_room_for_the_others() -> None:
 def test_a_long_table_is_cut_on_the_screen_and_whole_in_the_file() -> None:
     trials = [trial(number, error=5 + number) for number in range(1, 101)]
     assert "and 60 more" in shown(trials)
-    rows = list(csv.DictReader(io.StringIO(report.as_csv(trials))))
+    rows = list(csv.DictReader(io.StringIO(tables.as_csv(trials, TERMS.objective))))
     assert [int(row["trial"]) for row in rows] == list(range(1, 101))
     assert rows[0]["best/val_mae"] == "6"
 
@@ -77,7 +78,7 @@ def test_the_description_of_a_study_leads_to_its_views_and_ranks_ten_trials() ->
         for number in range(1, 13)
     ]
     links = StudyLinks(table="#/t", charts="#/c", run="")
-    lines = report.description("Why?", "12 trials.", links, trials).splitlines()
+    lines = tables.description("Why?", "12 trials.", links.markdown(), trials, TERMS).splitlines()
     assert lines[:5] == ["Why?", "", "All trials: [table](#/t) · [charts](#/c)", "", "12 trials."]
     assert lines[6] == (
         "| trial | dropout_rate | best MAE [95 %] | train MAE | gap | best epoch | state |"
@@ -93,16 +94,16 @@ def test_axes_are_what_is_varied_in_every_trial_that_has_started() -> None:
         trial(3, params={"a": "2", "seed": "0"}),
         trial(4, State.WAITING),
     ]
-    assert report.varied_keys(trials) == ["a", "b", "seed"]
-    assert report.axis_keys(trials) == ["a"]
+    assert tables.varied_keys(trials) == ["a", "b", "seed"]
+    assert tables.axis_keys(trials) == ["a"]
 
 
 @pytest.mark.parametrize("num_trials", [0, 1])
 def test_a_study_without_results_has_a_table_and_a_headline(num_trials: int) -> None:
     trials = [trial(1, State.FAILED)] * num_trials
     shown(trials)
-    report.as_csv(trials)
-    assert "Best" not in report.headline(trials)
+    tables.as_csv(trials, TERMS.objective)
+    assert "Best" not in tables.headline(trials, TERMS)
 
 
 def test_the_headline_counts_states_and_names_the_best_complete_trial() -> None:
@@ -110,41 +111,7 @@ def test_the_headline_counts_states_and_names_the_best_complete_trial() -> None:
         trial(1, error=9), trial(2, State.PRUNED, error=5), trial(3, error=7),
         trial(4, State.FAILED), trial(5, State.FAILED, tags={"infeasible": "too wide"}),
     ]  # fmt: skip
-    assert report.headline(trials) == (
+    assert tables.headline(trials, TERMS) == (
         "5 trials: 2 complete, 1 pruned, 1 failed, 1 infeasible. Best: trial 3, validation MAE "
         "7.00 years (median of complete trials 8.00)."
     )
-
-
-def test_lines_name_the_incumbent_and_the_time_left(
-    capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = 0.0
-    monkeypatch.setattr(report.time, "monotonic", lambda: now)
-
-    def job(number: int, outcome: Outcome) -> Job:
-        suggestion = Suggestion(number, {})
-        return Job(number, suggestion, 0, (), epochs=10, title=f"t{number}", outcome=outcome)
-
-    progress = report.Progress(num_trials=6, num_epochs=60, num_jobs=2)
-    progress.known([job(1, Outcome(State.COMPLETE, 9.0))])
-    trials = [
-        job(2, Outcome(State.COMPLETE, 8.0)), job(3, Outcome(State.PRUNED, 5.0)),
-        job(4, Outcome(State.FAILED, failure="no memory\nlong story")),
-    ]  # fmt: skip
-    progress.started(trials[0])
-    progress.started(trials[1])
-    now = 600.0
-    progress.ended(trials[0])  # trial 3 has run as long and is not counted as work to do
-    progress.started(trials[2])
-    progress.ended(trials[1])
-    progress.retried(trials[2], Outcome(State.FAILED, failure="killed\nlong story"))
-    now = 1200.0
-    progress.ended(trials[2])
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "trial 2 (2 of 6)  t2  val MAE 8.00  best so far  ETA 15 min"
-    assert lines[1] == "trial 3 (3 of 6)  t3  val MAE 5.00  PRUNED  best: trial 2, 8.00  ETA 15 min"
-    assert lines[2] == "trial 4  killed; it will be tried again"
-    assert lines[3].startswith("trial 4 (4 of 6)  t4  FAILED  no memory  best: trial 2, 8.00")
-    assert lines[3].endswith("ETA 10 min")
-    assert len(lines) == 4
