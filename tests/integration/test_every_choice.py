@@ -56,7 +56,7 @@ def pairwise(choices: Mapping[str, list]) -> Iterator[dict[str, int]]:
                     for value in values
                     if value[0] == group
                 }
-                chosen.append(max(gains, key=lambda value, gains=gains: gains[value]))
+                chosen.append(max(gains, key=gains.__getitem__))
         left -= {_pair(one, other, values) for one, other in itertools.combinations(chosen, 2)}
         yield dict(chosen)
 
