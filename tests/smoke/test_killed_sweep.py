@@ -18,7 +18,8 @@ pytestmark = pytest.mark.slow
 
 SMALL = ["model.backbone=tiny", "data.num_images=60", "data.image_size=32", "data.batch_size=8",
          "fit.epochs=4", "model.weights=null", "model.input_mode=unit",
-         "tracking.system_metrics=false", "tracking.keep_model=none", "study.name=small"]  # fmt: skip
+         "tracking.system_metrics=false", "tracking.keep_model=none",
+         "study.name=small"]  # fmt: skip
 SPACE = ["optimizer.learning_rate=tag(log,interval(1e-3,1e-2))", "model.dropout_rate=0,0.2,0.5"]
 SEARCHES = {
     "grid": ["optimizer.learning_rate=1e-2,1e-3", "model.dropout_rate=0,0.2"],
