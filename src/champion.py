@@ -12,7 +12,7 @@ from rich.table import Table
 
 from src.cli.command_line import compose_config
 from src.cli.options import add_experiment_option, study_name
-from src.config import Config
+from src.config import Config, Objective
 from src.core.console import show, stderr
 from src.core.errors import ExplainedError, UsageError
 from src.core.imports import large_imports
@@ -71,7 +71,7 @@ def choose(trials: "Sequence[TrialRecord]", study: str, number: int | None) -> "
                 f'{wanted.state}. Fix: another trial; `make trials STUDY="{study}"` lists them'
             )
         return complete[-1]
-    candidates = comparable(trials)
+    candidates = comparable(trials, Objective())
     if not candidates:
         raise UsageError(
             f'No trial of study "{study}" is complete. Received: STUDY={study} with {len(trials)} '
@@ -134,7 +134,7 @@ def _place(trial: "TrialRecord", trials: "Sequence[TrialRecord]") -> tuple[int, 
     """Number of trials that it can be compared with, and its rank among them."""
     from src.analysis.study_data import comparable
 
-    errors = [_val_mae(other) for other in comparable(trials)]
+    errors = [_val_mae(other) for other in comparable(trials, Objective())]
     return len(errors), 1 + sum(error < _val_mae(trial) for error in errors)
 
 

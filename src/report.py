@@ -40,21 +40,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _report(experiment: str, study: str, claims_file: str | None) -> None:
     late_claims = None if claims_file is None else _claims_of(claims_file)
     with large_imports():
-        from src.analysis import recorded
         from src.analysis.publishing import publish
+        from src.analysis.references import import_reference, is_reference, read_reference
         from src.analysis.study_data import read_study
         from src.core.console import show
         from src.records.tables import axis_keys, description, headline, table, varied_keys
-        from src.records.terms import Terms
         from src.tracking.lookup import find_study
         from src.tracking.views import save_views, study_links
 
-    if study == recorded.NAME:
+    if is_reference(study):
         from src.cli.command_line import compose_config  # Hydra, which other reports can do without
 
         overrides = ["study=seed", f"study.name={study}", "data=sample"]
-        configs = {number: compose_config([f"+trial={number}", *overrides]) for number in (1, 2, 3)}
-        recorded.import_seed_study(experiment, configs)
+        numbers = [trial.number for trial in read_reference(study).trials]
+        configs = {n: compose_config([f"+trial={n}", *overrides]) for n in numbers if n}
+        import_reference(experiment, study, configs)
     data = read_study(experiment, study, late_claims)
     links = save_views(data.experiment_id, study, varied_keys(data.trials), axis_keys(data.trials))
     published = publish(data, _EXPERIMENTS)
@@ -62,13 +62,13 @@ def _report(experiment: str, study: str, claims_file: str | None) -> None:
         from_page = study_links(data.experiment_id, study, page="")
         text = description(
             data.question,
-            headline(data.trials, Terms()),
+            headline(data.trials, data.terms),
             from_page.markdown(),
             data.trials,
-            Terms(),
+            data.terms,
         )
         find_study(experiment, study).set_tags(data.parent_id, {"mlflow.note.content": text})
-    show(table(f'Study "{study}"', data.trials, Terms()))
+    show(table(f'Study "{study}"', data.trials, data.terms))
     print(f"\n{_plain(published.summary)}\n")
     print(f"Report: {published.folder}/README.md, and report.html beside it.")
     if published.page:

@@ -353,7 +353,8 @@ class ClaimConfig:
 class StudyConfig:
     """The study that a trial belongs to, its objective, and the trial's number and run in it.
 
-    `objective` is the name of a logged outcome, see `src/config/objective.py`. `run_id` is the
+    `objective` is the name of a logged outcome, see `src/config/objective.py`. `reference` names a
+    table of results that were recorded elsewhere, `conf/study/<reference>.csv`. `run_id` is the
     MLflow run that a sweep has opened for the trial.
     """
 
@@ -362,6 +363,7 @@ class StudyConfig:
     claims: list[ClaimConfig] = field(metadata=key(NOTHING))
     objective: str = field(metadata=key(LENGTH, neutral="best/val_mae"))
     direction: Direction = field(metadata=key(NOTHING, neutral=Direction.minimize))
+    reference: str | None = field(metadata=key(NOTHING, neutral=None))
     trial: int | None = field(metadata=key(NOTHING))
     run_id: str | None = field(metadata=key(NOTHING))
 

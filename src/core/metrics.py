@@ -1,4 +1,6 @@
-"""Errors of age predictions, in years."""
+"""Errors of predictions, in the unit of the labels."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -56,6 +58,47 @@ def metrics_by_age_band(ages: np.ndarray, predictions: np.ndarray) -> list[dict[
             metrics = regression_metrics(ages[inside], predictions[inside])
             rows.append({"band": f"{low}-{high}", "n": int(inside.sum()), **metrics})
     return rows
+
+
+def metrics_by_band(
+    labels: np.ndarray, predictions: np.ndarray, bands: Sequence[Sequence[int]]
+) -> list[dict[str, float | str]]:
+    """Returns `regression_metrics` within each band, with its name and its number of labels.
+
+    Bands without labels are left out.
+
+    Args:
+        labels: Shape `(n,)`.
+        predictions: Shape `(n,)`.
+        bands: See `band_of`.
+    """
+    index = band_of(labels, bands)
+    rows: list[dict[str, float | str]] = []
+    for band, name in enumerate(band_names(bands)):
+        inside = index == band
+        if inside.any():
+            metrics = regression_metrics(labels[inside], predictions[inside])
+            rows.append({"band": name, "n": int(inside.sum()), **metrics})
+    return rows
+
+
+def band_of(labels: np.ndarray, bands: Sequence[Sequence[int]]) -> np.ndarray:
+    """Returns the index of each label's band, or -1 where no band contains it.
+
+    A band holds its whole numbers: 4.7 is in the band 0-4.
+
+    Args:
+        labels: Shape `(n,)`.
+        bands: Rising inclusive ranges of whole numbers that do not overlap.
+    """
+    lows, highs = np.array(bands).T
+    index = np.searchsorted(lows, labels, side="right") - 1
+    return np.where((index >= 0) & (labels < highs[index] + 1), index, -1)
+
+
+def band_names(bands: Sequence[Sequence[int]]) -> list[str]:
+    """Returns the name of each band, such as `20-29`."""
+    return [f"{low}-{high}" for low, high in bands]
 
 
 def baseline_metrics(train_ages: np.ndarray, ages: np.ndarray) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What each hyperparameter does to the error, the gap and the time, all else equal."""
+"""Effect of each hyperparameter on error, gap and time, adjusted for the others."""
 
 import itertools
 from collections.abc import Sequence
@@ -7,26 +7,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from src.analysis.hyperparameters import (
+from src.analysis.effects.hyperparameters import (
     Factor,
+    confounded_with,
     design,
-    entangled_with,
     factors,
     in_design,
 )
 from src.analysis.study_data import StudyData
 from src.config.schema import ClaimOutcome
+from src.core import names
+from src.records.terms import Terms
 from src.statistics import CrossedFit, Estimate, Faces, Outcome, holm, interaction_p_value
 
 METRICS = {
-    ClaimOutcome.val_mae: "best/val_mae",
-    ClaimOutcome.gap: "best/gap",
-    ClaimOutcome.seconds_per_epoch: "time/seconds_per_epoch",
-}
-UNITS = {
-    ClaimOutcome.val_mae: "years",
-    ClaimOutcome.gap: "years",
-    ClaimOutcome.seconds_per_epoch: "seconds",
+    ClaimOutcome.val_mae: names.BEST_VAL_MAE,
+    ClaimOutcome.gap: names.BEST_GAP,
+    ClaimOutcome.seconds_per_epoch: names.SECONDS_PER_EPOCH,
 }
 LABELS = {
     ClaimOutcome.val_mae: "validation MAE",
@@ -34,23 +31,23 @@ LABELS = {
     ClaimOutcome.seconds_per_epoch: "time per epoch",
 }
 _ALPHA = 0.05
-_LEAST_TRIALS_FOR_IMPORTANCE = 20
+_MIN_TRIALS_FOR_IMPORTANCE = 20
 _NUM_TREES = 50
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What changing a hyperparameter does to an outcome, adjusted for the others.
+    """Effect of a change of a hyperparameter on an outcome, adjusted for the others.
 
     Attributes:
         key: The hyperparameter.
-        outcome: What is moved.
+        outcome: The outcome.
         low: Value that is changed from.
         high: Value that is changed to.
-        value: In the outcome's unit; NaN where it cannot be told.
+        value: In the outcome's unit; NaN if the trials do not identify it.
         estimate: With its interval; None where there is none.
         p_adjusted: Holm's, over all effects and interactions; NaN without an estimate.
-        confounded_with: Hyperparameters that always changed too; told where there is no value.
+        confounded_with: Hyperparameters that always changed too; empty if there is a value.
     """
 
     key: str
@@ -63,20 +60,20 @@ class Effect:
     confounded_with: tuple[str, ...]
 
     @property
-    def stands(self) -> bool:
-        """Whether it is there after correction for all that was looked at."""
+    def is_significant(self) -> bool:
+        """Whether it is significant after correction for all tests."""
         return bool(self.p_adjusted < _ALPHA)
 
 
 @dataclass(frozen=True)
 class Interaction:
-    """Two hyperparameters whose effects on an outcome depend on each other.
+    """Interaction of two hyperparameters in an outcome.
 
     Attributes:
-        keys: The two.
-        outcome: What is moved.
+        keys: The two hyperparameters.
+        outcome: The outcome.
         p_adjusted: Holm's, over all effects and interactions.
-        largest: Largest departure of a cell's mean from the sum of the two effects, in the
+        largest: Largest deviation of a cell's mean from the sum of the two effects, in the
             outcome's unit, without sign.
     """
 
@@ -86,18 +83,18 @@ class Interaction:
     largest: float
 
     @property
-    def stands(self) -> bool:
-        """Whether it is there after correction for all that was looked at."""
+    def is_significant(self) -> bool:
+        """Whether it is significant after correction for all tests."""
         return bool(self.p_adjusted < _ALPHA)
 
 
 @dataclass(frozen=True)
 class Importance:
-    """How much of the error's variation a hyperparameter accounts for in a random forest.
+    """Share of the objective's variation that a random forest explains by a hyperparameter.
 
     Attributes:
         key: The hyperparameter.
-        mean: Drop in R² when its values are shuffled.
+        mean: Decrease of R² when its values are shuffled.
         spread: Standard deviation of that over shuffles.
     """
 
@@ -113,41 +110,44 @@ class Effects:
     Attributes:
         factors: The hyperparameters of the model.
         effects: By outcome and hyperparameter.
-        interactions: All pairs that could be tested, the surest first.
+        interactions: All pairs that could be tested, the most significant first.
         importances: The largest first; empty for too few trials.
         forest_score: R² of the forest on trials that its trees have not seen.
-        degrees_of_freedom: What the trials leave to judge their spread by.
-        smallest_seen: Effect on validation MAE, years, that a study like this finds four times in
-            five, corrections included; NaN where there is no interval.
+        degrees_of_freedom: Trials minus the rank of the model.
+        smallest_detectable: Effect on validation MAE that such a study detects with a power of
+            80 %, corrections included; NaN where there is no interval.
     """
 
-    factors: tuple[Factor, ...]
-    effects: tuple[Effect, ...]
-    interactions: tuple[Interaction, ...]
-    importances: tuple[Importance, ...]
-    forest_score: float
-    degrees_of_freedom: int
-    smallest_seen: float
+    factors: tuple[Factor, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    interactions: tuple[Interaction, ...] = ()
+    importances: tuple[Importance, ...] = ()
+    forest_score: float = np.nan
+    degrees_of_freedom: int = 0
+    smallest_detectable: float = np.nan
+
+
+def unit_of(outcome: ClaimOutcome, terms: Terms) -> str:
+    """Returns the unit of an outcome."""
+    return "seconds" if outcome is ClaimOutcome.seconds_per_epoch else terms.target.unit
 
 
 def outcome_of(study: StudyData, outcome: ClaimOutcome) -> Outcome:
-    """An outcome of the compared trials, with the faces it was measured on where known."""
+    """Returns an outcome of the compared trials, with the errors of single faces where known."""
     values = study.values(METRICS[outcome])
-    parts: list[Faces] = []
-    if outcome is not ClaimOutcome.seconds_per_epoch and "val" in study.measured:
-        parts.append(Faces(study.measured["val"].errors, 1))
-    if outcome is ClaimOutcome.gap and parts:
-        if "train" not in study.measured:
-            return Outcome(values)
-        parts.append(Faces(study.measured["train"].errors, -1))
-    return Outcome(values, [part for part in parts if part.errors.shape[1] > 1])
+    signs = {ClaimOutcome.val_mae: {"val": 1}, ClaimOutcome.gap: {"val": 1, "train": -1}}
+    parts = signs.get(outcome, {})
+    if not set(parts) <= set(study.measured) or study.terms.objective.keeps_last_epoch:
+        return Outcome(values)  # predictions of another epoch do not add up to the best epoch's
+    measured = [Faces(study.measured[part].errors, sign) for part, sign in parts.items()]
+    return Outcome(values, [part for part in measured if part.errors.shape[1] > 1])
 
 
 def estimate_effects(study: StudyData) -> Effects:
-    """Fit a model of main effects for each outcome."""
+    """Returns the effects in a model of main effects for each outcome."""
     model = factors(study.compared, study.keys)
     if not model:
-        return Effects((), (), (), (), np.nan, 0, np.nan)
+        return Effects()
     matrix = design(model, len(study.compared))
     effects: list[Effect] = []
     tested: list[Interaction] = []
@@ -160,7 +160,7 @@ def estimate_effects(study: StudyData) -> Effects:
         freedom = fit.degrees_of_freedom
         effects += _main_effects(model, fit, outcome)
         tested += _interactions(model, matrix, data.values, outcome)
-    importances, score = _importances(model, study.values("best/val_mae"))
+    importances, score = _importances(model, study.values(study.terms.objective.metric))
     corrected, pairs = _corrected(effects, tested)
     return Effects(
         factors=model,
@@ -169,7 +169,7 @@ def estimate_effects(study: StudyData) -> Effects:
         importances=importances,
         forest_score=score,
         degrees_of_freedom=freedom,
-        smallest_seen=_smallest_seen(corrected, len(pairs)),
+        smallest_detectable=_smallest_detectable(corrected, len(pairs)),
     )
 
 
@@ -185,7 +185,7 @@ def _main_effects(model: Sequence[Factor], fit: CrossedFit, outcome: ClaimOutcom
                     fit.value(weights) if can_tell else np.nan,
                     fit.estimate(weights) if can_tell else None,
                     np.nan,
-                    () if can_tell else entangled_with(model, factor, fit, weights),
+                    () if can_tell else confounded_with(model, factor, fit, weights),
                 )
             )  # fmt: skip
     return rows
@@ -209,9 +209,8 @@ def _interactions(
 def _corrected(
     effects: Sequence[Effect], tested: Sequence[Interaction]
 ) -> tuple[tuple[Effect, ...], tuple[Interaction, ...]]:
-    """One family: a reader looks at all of them, and would remember the one that stood out."""
-    told = [effect for effect in effects if effect.estimate]
-    p_values = [effect.estimate.p_value for effect in told if effect.estimate]
+    """Returns both with p-values that are adjusted as one family of tests."""
+    p_values = [effect.estimate.p_value for effect in effects if effect.estimate]
     adjusted = iter(holm([*p_values, *(interaction.p_adjusted for interaction in tested)]))
     corrected = tuple(
         replace(effect, p_adjusted=float(next(adjusted))) if effect.estimate else effect
@@ -221,35 +220,32 @@ def _corrected(
     return corrected, tuple(sorted(pairs, key=lambda pair: pair.p_adjusted))
 
 
-def _smallest_seen(effects: Sequence[Effect], num_pairs: int) -> float:
-    """With a power of 80 %, where the first step of Holm's correction has to be passed."""
-    told = [effect for effect in effects if effect.estimate]
-    estimates = [e.estimate for e in told if e.estimate and e.outcome is ClaimOutcome.val_mae]
+def _smallest_detectable(effects: Sequence[Effect], num_pairs: int) -> float:
+    """Returns the effect with a power of 80 % in the first step of Holm's correction."""
+    num_tests = num_pairs + sum(effect.estimate is not None for effect in effects)
+    on_error = [each for each in effects if each.outcome is ClaimOutcome.val_mae]
+    estimates = [effect.estimate for effect in on_error if effect.estimate]
     if not estimates:
         return np.nan
     error = float(np.median([estimate.standard_error for estimate in estimates]))
     freedom = float(np.median([estimate.degrees_of_freedom for estimate in estimates]))
-    tail = 1 - _ALPHA / 2 / (len(told) + num_pairs)
+    tail = 1 - _ALPHA / 2 / num_tests
     return float(special.stdtrit(freedom, tail) + special.stdtrit(freedom, 0.8)) * error
 
 
 def _importances(
     model: Sequence[Factor], values: np.ndarray
 ) -> tuple[tuple[Importance, ...], float]:
-    """Permutation importance (Breiman 2001), as scikit-learn has it."""
-    if len(values) < _LEAST_TRIALS_FOR_IMPORTANCE or np.ptp(values) == 0:
+    """Returns permutation importances (Breiman 2001, scikit-learn), and the forest's R²."""
+    if len(values) < _MIN_TRIALS_FOR_IMPORTANCE or np.ptp(values) == 0:
         return (), np.nan
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.inspection import permutation_importance
 
-    places = np.column_stack([factor.places for factor in model])
+    positions = np.column_stack([factor.positions for factor in model])
     forest = RandomForestRegressor(_NUM_TREES, oob_score=True, random_state=0, min_samples_leaf=2)
-    forest.fit(places, values)
-    found = permutation_importance(forest, places, values, n_repeats=10, random_state=0)
-    rows = [
-        Importance(factor.key, float(mean), float(spread))
-        for factor, mean, spread in zip(
-            model, found["importances_mean"], found["importances_std"], strict=True
-        )
-    ]
+    forest.fit(positions, values)
+    found = permutation_importance(forest, positions, values, n_repeats=10, random_state=0)
+    shown = zip(model, found["importances_mean"], found["importances_std"], strict=True)
+    rows = [Importance(factor.key, float(mean), float(spread)) for factor, mean, spread in shown]
     return tuple(sorted(rows, key=lambda row: -row.mean)), float(forest.oob_score_)
