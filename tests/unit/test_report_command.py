@@ -164,7 +164,7 @@ def test_faces_of_people_stay_on_the_local_page(tmp_path: Path) -> None:
     local = Path(f"mlruns/artifacts/{parent}/artifacts/report/report.html").read_text()
     assert (
         local.count("years, predicted") == 24
-    )  # twelve faces, each as text and as alternative text
+    )  # twelve faces, twice
     written = [file for file in Path("experiments").rglob("*") if file.is_file()]
     assert "years, predicted" not in html
     for file in written:

@@ -39,7 +39,7 @@ def make_study(
     seed: int = 0,
     with_predictions: bool = True,
 ) -> None:
-    """A finished study whose trials differ by their effects, the chance of a training, and faces."""
+    """A finished study whose trials differ by their effects, chance and faces."""
     rng = np.random.default_rng(seed)
     ages = np.sort(rng.uniform(1, 90, num_faces)).round()
     hard = rng.gamma(2, 3, num_faces)

@@ -44,5 +44,5 @@ def test_comment_lines_are_the_caveat() -> None:
 
 def test_missing_table_is_explained() -> None:
     assert not is_reference("nowhere")
-    with pytest.raises(MissingFileError, match="study.reference=nowhere"):
+    with pytest.raises(MissingFileError, match=r"study\.reference=nowhere"):
         read_reference("nowhere")
