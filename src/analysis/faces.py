@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from src.analysis.study_data import StudyData
-from src.core.metrics import AGE_BANDS
+from src.config.schema import AGE_BANDS
 from src.records.trial import TrialRecord
 from src.statistics import mean_interval
 
