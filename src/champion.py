@@ -109,18 +109,18 @@ def _crown(experiment: str, study: str, number: int | None, again: bool, root: s
             from src.model import set_up
             from src.training import final_test
             from src.training.model_card import Choice, model_card
-        batch_size = config.fit.eval_batch_size
         dataset = final_test.prepare_test(config, trial)
         set_up(config.seed, config.fit.precision, config.fit.deterministic)
         regressor = load_model(model_id)
-        final_test.refuse_another_model(regressor, dataset, trial, batch_size)
+        final_test.refuse_another_model(regressor, dataset, trial, config)
 
         elsewhere = num_looks_elsewhere(store.experiment_id, study, trial.data_digest)
         count_look(store.experiment_id, study, trial.run_id)
-        test = final_test.take_test(regressor, dataset, trial.metrics["best/train_mae"], batch_size)
+        test = final_test.take_test(regressor, dataset, trial, config)
         choice = Choice(study, *_place(trial, trials), looks(store.experiment_id, study), elsewhere)
         card = model_card(config, trial, test, choice)
-        final_test.log_test(Run(trial.run_id, store.experiment_id, is_new=False), test, card)
+        run = Run(trial.run_id, store.experiment_id, is_new=False)
+        final_test.log_test(run, test, card, config.target)
         tags = {"trial": trial.name, "test_mae": f"{test.metrics['test/mae']:.4f}"}
         version = register(model_id, study, card, tags)
     _print(trial, test, len(choice.looks), version, config.data.image_size)

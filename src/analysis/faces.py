@@ -12,7 +12,7 @@ from src.analysis.formatting import capitalized, interval, with_unit
 from src.analysis.study_data import StudyData
 from src.analysis.style import TRAIN, VAL, WIDTH
 from src.config import TargetConfig
-from src.core.metrics import band_names, band_of
+from src.core.metrics import band_name, band_of
 from src.pages import Block, Faces, Picture, Section, Table, Text
 from src.records.trial import TrialRecord
 from src.statistics import mean_interval
@@ -67,10 +67,10 @@ def face_errors(study: StudyData) -> FaceErrors | None:
     labels, predictions = measured.faces["label"].to_numpy(float), measured.predictions[best]
     index = band_of(labels, target.bands)
     bands = []
-    for band, name in enumerate(band_names(target.bands)):
+    for band, (low, high) in enumerate(target.bands):
         signed = (predictions - labels)[index == band]
         if len(signed):
-            bands.append(Band(name, len(signed), _mean(np.abs(signed)), _mean(signed)))
+            bands.append(Band(band_name(low, high), len(signed), _mean(np.abs(signed)), _mean(signed)))
     order = np.argsort(-measured.errors[best], kind="stable")[:_NUM_WORST]
     others = np.delete(measured.predictions, best, axis=0)
     worst = measured.faces[["file_name", "label"]].iloc[order].assign(

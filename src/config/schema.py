@@ -5,6 +5,7 @@ Hydra checks types and spelling against them while it composes, before a heavy l
 """
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 
@@ -206,6 +207,21 @@ class TargetConfig:
     unit: str = field(metadata=key(NOTHING, neutral="years"))
     range: list[float] = field(metadata=key(SOURCE, neutral=[0.0, 120.0]))
     bands: list[list[int]] = field(metadata=key(NOTHING, neutral=AGE_BANDS))
+
+    @property
+    def column(self) -> str:
+        """Name of the label's column in tables: the name without blanks."""
+        return self.name.replace(" ", "_")
+
+    @property
+    def text_column(self) -> str:
+        """Name of the column of labels as they were written, such as `age_text`."""
+        return f"{self.column}_text"
+
+    @property
+    def output(self) -> str:
+        """Name of the model's output, such as `age_years`."""
+        return re.sub(r"[^A-Za-z0-9]+", "_", f"{self.name}_{self.unit}").strip("_") or "label"
 
 
 @dataclass(frozen=True)

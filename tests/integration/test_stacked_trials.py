@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
+from src.training.side_by_side import ending, run_side_by_side, stacks, training
 
 from src.core.names import State
 from src.tracking.checkpoints import checkpoint_folder
 from src.training import TrialResult, run_trial
 from src.training.checkpoint import open_checkpoint
-from src.training.side_by_side import ending, run_side_by_side, stacks, training
 from tests.integration.small_backbone import save_small_weights
 from tests.integration.stored import artifacts, curve, fetch, read_artifact
 

@@ -5,13 +5,13 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+from src.model.stacked import Lane, StackedHeads, initial_state, named_variables
 
 from src.config import Config
 from src.config.schema import DropoutPosition
 from src.model import build_optimizer
 from src.model.head import build_learning_head
 from src.model.initial import initialise_head
-from src.model.stacked import Lane, StackedHeads, initial_state, named_variables
 
 pytestmark = pytest.mark.slow
 
