@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from src.cli.options import command_parser, run_command, study_name
 from src.core.errors import UsageError
 from src.core.imports import large_imports
+
+if TYPE_CHECKING:
+    from src.config.schema import ClaimConfig
 
 _EXPERIMENTS = Path("experiments")
 
@@ -28,37 +32,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _report(experiment: str, study: str, claims_file: str | None) -> None:
-    if claims_file is not None:
-        _refuse_unknown(claims_file)
     with large_imports():
-        from src.analysis import recorded
         from src.analysis.publishing import publish
+        from src.analysis.references import import_reference, is_reference, read_reference
         from src.analysis.study_data import read_study
+        from src.core import names
         from src.core.console import show
         from src.records.tables import axis_keys, description, headline, table, varied_keys
         from src.tracking.lookup import find_study
         from src.tracking.views import save_views, study_links
 
-    late_claims = None
-    if claims_file is not None or study == recorded.NAME:
+    late_claims = None if claims_file is None else _claims_of(claims_file)
+    if is_reference(study):
         from src.cli.command_line import compose_config  # Hydra, which other reports do not need
 
-        if claims_file is not None:
-            late_claims = compose_config([f"study={claims_file}", "data=sample"]).study.claims
-        if study == recorded.NAME:
-            overrides = ["study=seed", f"study.name={study}", "data=sample"]
-            configs = {n: compose_config([f"+trial={n}", *overrides]) for n in (1, 2, 3)}
-            recorded.import_seed_study(experiment, configs)
+        overrides = ["study=seed", f"study.name={study}", "data=sample"]
+        numbers = [trial.number for trial in read_reference(study).trials]
+        configs = {n: compose_config([f"+trial={n}", *overrides]) for n in numbers if n}
+        import_reference(experiment, study, configs)
     data = read_study(experiment, study, late_claims)
-    store = find_study(experiment, study)
-    terms = store.terms()
+    terms = data.terms
     links = save_views(data.experiment_id, study, varied_keys(data.trials), axis_keys(data.trials))
     published = publish(data, _EXPERIMENTS)
     if data.parent_id:
         views = study_links(data.experiment_id, study, page="").markdown()
         summary = headline(data.trials, terms)
         text = description(data.question, summary, views, data.trials, terms)
-        store.set_tags(data.parent_id, {"mlflow.note.content": text})
+        find_study(experiment, study).set_tags(data.parent_id, {names.NOTE: text})
     show(table(f'Study "{study}"', data.trials, terms))
     summary = published.summary.replace("**", "").replace("`", "")  # Markdown, for a terminal
     print(f"\n{summary}\n")
@@ -71,7 +71,8 @@ def _report(experiment: str, study: str, claims_file: str | None) -> None:
     print(f"all trials: {links.table}\ncharts: {links.charts}")
 
 
-def _refuse_unknown(claims_file: str) -> None:
+def _claims_of(claims_file: str) -> "list[ClaimConfig]":
+    from src.cli.command_line import compose_config
     from src.config.overrides import CONF
 
     if not (CONF / f"study/{claims_file}.yaml").is_file():
@@ -80,6 +81,7 @@ def _refuse_unknown(claims_file: str) -> None:
             f"There is no such study file. Received: --claims {claims_file}. "
             f"Fix: one of {', '.join(known)}, or a new file in conf/study/"
         )
+    return compose_config([f"study={claims_file}", "data=sample"]).study.claims
 
 
 if __name__ == "__main__":

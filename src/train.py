@@ -24,7 +24,7 @@ def train(tree: DictConfig) -> float:
         result = train_and_print(config)
     if result.infeasible and not is_multirun():
         sys.exit(INFEASIBLE)
-    return result.val_mae
+    return result.value
 
 
 def _refuse_single_sweep() -> None:

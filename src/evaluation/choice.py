@@ -59,7 +59,7 @@ def choose(
     Raises:
         UsageError: If there is none.
     """
-    candidates = comparable(trials)
+    candidates = comparable(trials, objective)
     costs = [cost_of(trial, objective) for trial in candidates]
     if number is not None:
         trial = numbered(trials, study, number)

@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from src.config import Config, TargetConfig
 from src.core import names
 from src.core.errors import EnvironmentFaultError, UsageError
-from src.core.metrics import regression_metrics
+from src.core.metrics import band_of, metrics_by_band
 from src.data import Dataset, prepare
+from src.data.splits import PARTS
 from src.evaluation.choice import stored_epoch
 from src.records.terms import Terms
 from src.records.trial import TrialRecord
@@ -45,7 +47,7 @@ def prepare_test(config: Config, trial: TrialRecord) -> Dataset:
         UsageError: If these are not the trial's faces in the trial's parts, or there is no test
             part.
     """
-    dataset = prepare(config.data)
+    dataset = prepare(config.data, config.target)
     if dataset.digest != trial.data_digest:
         raise UsageError(
             f"These are not the faces of {trial.name} in the same parts, so its test part may hold "
@@ -99,32 +101,30 @@ def take_test(
     low, high = mean_interval(measured.absolute_errors)
     train_mae = trial.metrics[stored_epoch(terms.objective).train_mae]
     metrics = {
-        **part_metrics("test", measured, dataset.part("train").ages),
+        **part_metrics("test", measured, dataset.part("train").labels),
         names.low(names.TEST_MAE): max(low, 0.0),
         names.high(names.TEST_MAE): high,
         names.TEST_GAP: measured.mae - train_mae,
     }
-    sizes = {name: len(dataset.part(name)) for name in ("train", "val", "test")}
-    return FinalTest(sizes, metrics, by_band(measured, terms.target), measured.table())
+    sizes = {name: len(dataset.part(name)) for name in PARTS}
+    table = measured.table(terms.target.column)
+    return FinalTest(sizes, metrics, by_band(measured, terms.target), table)
 
 
 def by_band(measured: Measured, target: TargetConfig) -> pd.DataFrame:
     """Returns the errors of each band of the target, with the 95 % interval of the band's MAE."""
-    labels = measured.part.ages
-    rows = []
-    for first, last in target.bands:
-        inside = (labels >= first) & (labels < last + 1)
-        if inside.any():
-            metrics = regression_metrics(labels[inside], measured.predictions[inside])
-            low, high = mean_interval(measured.absolute_errors[inside])
-            interval = {"mae_low": max(low, 0.0), "mae_high": high}
-            rows.append({"band": f"{first}-{last}", "n": inside.sum(), **metrics, **interval})
+    labels = measured.part.labels
+    rows = metrics_by_band(labels, measured.predictions, target.bands)
+    index = band_of(labels, target.bands)
+    for row, band in zip(rows, np.unique(index[index >= 0]), strict=True):
+        low, high = mean_interval(measured.absolute_errors[index == band])
+        row |= {"mae_low": max(low, 0.0), "mae_high": high}
     return pd.DataFrame(rows)
 
 
 def log_test(run: Run, test: FinalTest, target: TargetConfig, card: str) -> None:
     """Stores a test with the trial's run; a repeated test replaces the one before."""
-    run.log_table(test.predictions, "predictions/test.parquet")
-    run.log_table(test.bands, f"metrics/test_by_{target.name.replace(' ', '_')}_band.csv")
+    run.log_table(test.predictions, names.predictions_file("test"))
+    run.log_table(test.bands, names.bands_file("test", target.column))
     run.log_text(card, names.MODEL_CARD_FILE)
     run.log_final(test.metrics)

@@ -14,6 +14,7 @@ LAYERS = (
     {"records"},
     {"data", "model", "tracking", "pages"},
     {"training"},
+    {"stacked"},
     {"search", "exploration"},
     {"analysis"},
     {"evaluation"},
@@ -27,8 +28,8 @@ DOORS = {
     "hydra": {"plugins", "train", "cli"},
     "omegaconf": {"config", "plugins", "train", "eda", "caches", "cli"},
     "keras_tuner": {"search"},
-    "tensorflow": {"model", "data"},  # data: one of three decoders
-    "keras": {"model", "training", "tracking"},  # tracking: to save a model
+    "tensorflow": {"model", "data", "stacked"},  # data: one of three decoders
+    "keras": {"model", "training", "stacked", "tracking"},  # tracking: to save a model
     "mlflow": {"tracking"},
     "cv2": {"data"},
     "PIL": {"data"},
