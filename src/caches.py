@@ -1,26 +1,38 @@
-"""List what is cached, and evict it: `python -m src.caches [--evict <name>|all]`."""
+"""List caches and checkpoints, and free them: `python -m src.caches [--evict <name>|all]`."""
 
 import argparse
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from omegaconf import OmegaConf
+from rich.markup import escape
 from rich.table import Table
 
-from src.cli.options import CONF
+from src.cli.options import run_command
+from src.config.overrides import CONF
 from src.core.console import show, spell_seconds
-from src.data.inventory import Cache, evict, inventory
+from src.core.errors import UsageError
+from src.core.imports import large_imports
+
+
+class _Entry(NamedTuple):
+    name: str
+    content: str
+    num_bytes: int
+    last_used: float
+    delete: Callable[[], bool | None]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print what was asked for on the command line."""
+    """Lists or deletes what the command line names."""
     parser = argparse.ArgumentParser(
         prog="python -m src.caches",
-        description="List decoded pictures and activations of frozen layers that trials share, "
-        "the last used first. What is evicted is computed again when a trial needs it; a trial "
-        "that is running keeps what it has open.",
+        description="List decoded pictures and activations that trials share, and checkpoints of "
+        "unfinished trials, the last used first. A cache that is deleted is computed again when "
+        "a trial needs it; a trial whose checkpoint is deleted starts from its first epoch.",
         epilog="example: python -m src.caches --evict 1f0c3a",
     )
     parser.add_argument("--evict", metavar="NAME", help="delete it; the beginning of its name "
@@ -33,37 +45,66 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="the trials' data.cache_dir (default: %(default)s)",
     )
     chosen = parser.parse_args(arguments)
-    found = inventory(chosen.cache_dir)
-    if chosen.evict is None:
-        _list(found, chosen.cache_dir)
+    run_command(lambda: _list_or_evict(chosen.cache_dir, chosen.evict))
+
+
+def _list_or_evict(cache_dir: Path, name: str | None) -> None:
+    with large_imports():
+        from src.data.inventory import evict, inventory
+        from src.tracking.checkpoints import forget, saved_trials
+
+    found = [
+        _Entry(each.name, f"{each.num_pictures:,} {each.what}", each.num_bytes, each.last_used,
+               partial(evict, each))
+        for each in inventory(cache_dir)
+    ] + [
+        _Entry(each.name, each.what, each.num_bytes, each.last_used, partial(forget, each.folder))
+        for each in saved_trials()
+    ]  # fmt: skip
+    if name is None:
+        _list(found, cache_dir)
         return
-    going = [one for one in found if chosen.evict == "all" or one.name.startswith(chosen.evict)]
-    if not going or (chosen.evict != "all" and len(going) > 1):
-        names = ", ".join(one.name for one in going or found) or "none"
-        fits = f"{len(going)} caches" if going else "no cache"
-        sys.exit(f"error: The name must be that of one cache; it fits {fits}. Received: --evict "
-                 f"{chosen.evict}. Fix: one of {names}")  # fmt: skip
-    for one in going:
-        evict(one)
-    print(f"Evicted {len(going)}: {sum(one.num_bytes for one in going) / 1e6:,.0f} MB are free.")
+    evicted = []
+    for each in _chosen(found, name):
+        if each.delete() is False:
+            print(f"{each.name} stays: its trial is running.")
+        else:
+            evicted.append(each.num_bytes)
+    print(f"Evicted {len(evicted)}: {sum(evicted) / 1e6:,.0f} MB are free.")
 
 
-def _list(found: Sequence[Cache], cache_dir: Path) -> None:
+def _chosen(found: Sequence[_Entry], name: str) -> Sequence[_Entry]:
+    """Returns all, or the one whose name begins so.
+
+    Raises:
+        UsageError: If the name is empty, or fits none or several.
+    """
+    if name == "all":
+        return found
+    chosen = [each for each in found if name and each.name.startswith(name)]
+    if len(chosen) != 1:
+        known = ", ".join(each.name for each in chosen or found) or "none"
+        raise UsageError(
+            f"The name must be that of one cache or checkpoint; it fits {len(chosen) or 'none'}. "
+            f"Received: --evict '{name}'. Fix: one of {known}"
+        )
+    return chosen
+
+
+def _list(found: Sequence[_Entry], cache_dir: Path) -> None:
     if not found:
-        print(f"Nothing is cached in {cache_dir}.")
+        print(f"Nothing is cached in {cache_dir}, and no trial is unfinished.")
         return
-    grid = Table(show_edge=False, pad_edge=False)
-    grid.add_column("name", no_wrap=True)
-    grid.add_column("what", overflow="fold")
-    for name in ("pictures", "MB", "last used"):
-        grid.add_column(name, justify="right", no_wrap=True)
-    for one in found:
-        ago = spell_seconds(max(0.0, time.time() - one.last_used))
-        grid.add_row(one.name, one.what, f"{one.num_pictures:,}", f"{one.num_bytes / 1e6:,.0f}",
+    grid = Table("name", "content", show_edge=False, pad_edge=False)
+    for heading in ("MB", "last used"):
+        grid.add_column(heading, justify="right", no_wrap=True)
+    for each in found:
+        ago = spell_seconds(max(0.0, time.time() - each.last_used))
+        grid.add_row(escape(each.name), escape(each.content), f"{each.num_bytes / 1e6:,.0f}",
                      f"{ago} ago")  # fmt: skip
     show(grid)
-    print(f"{sum(one.num_bytes for one in found) / 1e6:,.0f} MB in {cache_dir}. "
-          "`make caches EVICT=<name>` or `EVICT=all` frees it.")  # fmt: skip
+    total = sum(each.num_bytes for each in found) / 1e6
+    print(f"{total:,.0f} MB. `make caches EVICT=<name>` or `EVICT=all` frees it.")
 
 
 if __name__ == "__main__":

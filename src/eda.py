@@ -1,29 +1,21 @@
-"""Look at a data set before training on it: `python -m src.eda data=labels_csv data.root=…`."""
+"""Write the page of a data set: `python -m src.eda data=labels_csv data.root=…`."""
 
 import sys
 
-import hydra
 from omegaconf import DictConfig
 
 from src.cli.command_line import explained_errors, launch
-from src.cli.options import CONF
 from src.config import to_config
 from src.core.imports import large_imports
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def eda(tree: DictConfig) -> None:
-    """Write the page of the data set that Hydra composed, and say where it is."""
+    """Writes the page of the data set that Hydra composed, and prints its address."""
     with explained_errors():
         config = to_config(tree)
         with large_imports():
             from src.exploration import explore
-
-        try:
-            shown = explore(config)
-        except KeyboardInterrupt:
-            print("Interrupted. What was measured is kept; the same command goes on.")
-            sys.exit(130)
+        shown = explore(config)
     print(f"{shown.page.summary}\n")
     if shown.path is not None:
         print(f"The page: {shown.path}")
@@ -31,7 +23,7 @@ def eda(tree: DictConfig) -> None:
 
 
 def main() -> None:
-    """Let Hydra compose the configuration from the command line, and look."""
+    """Composes the configuration from the command line, and writes the page."""
     if {"-m", "--multirun"} & set(sys.argv[1:]):  # the sweeper would train
         sys.exit(
             "error: One page is about one data set. "

@@ -1,6 +1,5 @@
-"""Open MLflow's page on this machine: `python -m src.ui [<study>]`."""
+"""Open MLflow's page: `python -m src.ui [<study>]`."""
 
-import argparse
 import os
 import signal
 import socket
@@ -10,12 +9,12 @@ import time
 import webbrowser
 from collections.abc import Sequence
 
-from src.cli.options import add_experiment_option
-from src.core.errors import EnvironmentFaultError, ExplainedError
+from src.cli.options import command_parser, run_command, study_name
+from src.core.errors import EnvironmentFaultError
 from src.core.signals import TERMINATION, handled, raise_interrupt
 
 _HOST = "127.0.0.1"  # the page has no login
-# One process instead of fourteen, ready in half the time, and nothing is sent to anyone.
+# One process instead of fourteen, ready in half the time; nothing is sent to anyone.
 _LIGHT = {
     "MLFLOW_WORKERS": "1",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -24,38 +23,32 @@ _LIGHT = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Show what was asked for on the command line, until Ctrl-C."""
-    parser = argparse.ArgumentParser(
-        prog="python -m src.ui",
-        description="Start MLflow's page and open it: a study's charts, or all runs.",
-        epilog='example: python -m src.ui "seed"',
+    """Serves MLflow's page until Ctrl-C, or opens the page of a server that runs already."""
+    parser = command_parser(
+        "ui", "Start MLflow's page and open it: a study's charts, or all runs.", '"seed"'
     )
-    parser.add_argument("study", nargs="?", help="name of a study")
-    parser.add_argument("--port", type=int, default=5000, help="(default: %(default)s)")
-    add_experiment_option(parser)
+    parser.add_argument("study", nargs="?", type=study_name, help="name of a study")
+    parser.add_argument("--port", type=int, default=os.environ.get("MLFLOW_PORT", "5000"),
+                        help="(default: %(default)s, which MLFLOW_PORT sets)")  # fmt: skip
     chosen = parser.parse_args(arguments)
-    try:
-        _refuse_busy_port(chosen.port)
-        link = _link(chosen.experiment, chosen.study, f"http://{_HOST}:{chosen.port}")
-        _serve(chosen.port, link)
-    except ExplainedError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        print()  # what comes next does not begin behind the terminal's ^C
+    run_command(lambda: _open(chosen.experiment, chosen.study, chosen.port))
 
 
-def _refuse_busy_port(port: int) -> None:
-    with socket.socket() as probe:
-        # As the server binds it: connections that have just ended are no hindrance.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, port))
-        except (OSError, OverflowError) as error:
-            raise EnvironmentFaultError(
-                f"The port cannot be used: {error}. Received: --port {port}. "
-                f"Fix: open http://{_HOST}:{port} if MLflow runs there already, or "
-                "python -m src.ui --port 5001"
-            ) from error
+def _open(experiment: str, study: str | None, port: int) -> None:
+    store = os.environ.get("MLFLOW_TRACKING_URI") or os.environ.get("MLFLOW_BACKEND_STORE_URI", "")
+    if store.startswith(("http://", "https://")):
+        link = _link(experiment, study, store.rstrip("/"))
+        print(link)
+        _open_browser(link)
+        return
+    if store:
+        os.environ["MLFLOW_TRACKING_URI"] = store
+    if _answers(port):
+        raise EnvironmentFaultError(
+            f"The port is in use. Received: --port {port}. "
+            f"Fix: open http://{_HOST}:{port} if MLflow runs there already, or make ui PORT=5001"
+        )
+    _serve(port, store, _link(experiment, study, f"http://{_HOST}:{port}"))
 
 
 def _link(experiment: str, study: str | None, page: str) -> str:
@@ -71,10 +64,11 @@ def _link(experiment: str, study: str | None, page: str) -> str:
     return study_links(store.experiment_id, study, page).charts
 
 
-def _serve(port: int, link: str) -> None:
+def _serve(port: int, store: str, link: str) -> None:
     command = [sys.executable, "-m", "mlflow", "ui", "--host", _HOST, "--port", str(port)]
+    command += ["--backend-store-uri", store] if store else []
     with (
-        handled(TERMINATION, raise_interrupt),
+        handled((signal.SIGINT, *TERMINATION), raise_interrupt),
         # In a session of its own, Ctrl-C reaches it as one orderly signal, not as three.
         subprocess.Popen(  # noqa: S603
             command, env=os.environ | _LIGHT, start_new_session=True
@@ -87,19 +81,21 @@ def _serve(port: int, link: str) -> None:
                 print(f"\n{link}\nCtrl-C ends it.", flush=True)
                 _open_browser(link)
             sys.exit(server.wait())
+        except KeyboardInterrupt:
+            print()  # the next line does not begin behind the terminal's ^C
         finally:
             if server.poll() is None:
                 os.killpg(server.pid, signal.SIGTERM)
 
 
 def _answers(port: int) -> bool:
-    """Whether somebody listens; MLflow does once it is ready."""
+    """Returns whether MLflow listens, which it does once it is ready."""
     with socket.socket() as probe:
         return probe.connect_ex((_HOST, port)) == 0
 
 
 def _open_browser(link: str) -> None:
-    """Only where there is a screen: a browser of text would take the terminal."""
+    """Opens a link where there is a screen: a text browser would take the terminal."""
     screens = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     if sys.platform == "darwin" or any(os.environ.get(name) for name in screens):
         webbrowser.open(link)

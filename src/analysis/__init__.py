@@ -1,1 +1,1 @@
-"""What a study says, worked out from what its trials recorded; no model and no TensorFlow."""
+"""Report of a study, computed from the records of its trials. Needs no model and no TensorFlow."""

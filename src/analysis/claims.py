@@ -1,4 +1,4 @@
-"""What a study says of the claims it was to test."""
+"""Claims of a study, judged by its trials."""
 
 import math
 from collections.abc import Sequence
@@ -6,17 +6,19 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
+import pandas as pd
 
-from src.analysis.effects import LABELS, METRICS, UNITS, outcome_of
-from src.analysis.hyperparameters import design, entangled_with, factors, in_design
-from src.analysis.leaderboard import Leader, Leaderboard
+from src.analysis.effects.hyperparameters import confounded_with, design, factors, in_design
+from src.analysis.effects.numbers import LABELS, METRICS, outcome_of, unit_of
+from src.analysis.leaderboard.numbers import Leader, Leaderboard
 from src.analysis.study_data import StudyData
 from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome
+from src.pages import Section, Table
 from src.statistics import CrossedFit, Estimate, Outcome
 
 
 class Answer(StrEnum):
-    """What the data say of a claim."""
+    """Answer of the trials to a claim."""
 
     supported = "supported"
     contradicted = "contradicted"
@@ -28,12 +30,12 @@ class Judgement:
     """A claim with its answer.
 
     Attributes:
-        claim: What was claimed.
-        answer: Supported if the whole interval lies where the claim says, contradicted if none
-            of it does, else not resolved.
-        reason: Effect, interval and number of trials in words, or why there is none.
+        claim: The claim.
+        answer: Supported if the whole interval is on the claimed side, contradicted if none of it
+            is, else not resolved.
+        reason: Effect, interval and number of trials, or why there is none.
         estimate: Change of the outcome, or the outcome itself; None where there is no interval.
-        num_trials: That the answer rests on.
+        num_trials: Number of trials that the answer uses.
     """
 
     claim: ClaimConfig
@@ -44,60 +46,77 @@ class Judgement:
 
 
 def judge_claims(study: StudyData, board: Leaderboard) -> tuple[Judgement, ...]:
-    """Answer every claim; intervals are wide enough to hold together with 95 % (Bonferroni).
-
-    Args:
-        study: With its claims.
-        board: The study's.
-    """
+    """Returns the answer to every claim; the intervals hold together with 95 % (Bonferroni)."""
     if not study.claims:
         return ()
     confidence = 1 - 0.05 / len(study.claims)
     return tuple(_judge(study, board, claim, confidence) for claim in study.claims)
 
 
+def conclusions_section(study: StudyData, judgements: Sequence[Judgement]) -> Section:
+    """Returns the section; without blocks if there are no claims."""
+    if not judgements:
+        return Section("Conclusions", [])
+    cells = pd.DataFrame(
+        {
+            "claim": [each.claim.says for each in judgements],
+            "answer": [str(each.answer) for each in judgements],
+            "evidence": [each.reason for each in judgements],
+        }
+    )
+    late = (
+        " The claims were stated after the trials had run, so they are not predictions."
+        if study.claims_are_late
+        else ""
+    )
+    caption = (
+        "Supported: the whole interval is on the claimed side. Contradicted: none of it is. All "
+        "intervals hold together with 95 % (Bonferroni). Effects are adjusted for the other "
+        f"hyperparameters, from the lowest value to the highest along a straight line.{late}"
+    )
+    return Section("Conclusions", [Table("claims", cells, caption)])
+
+
 def _judge(
     study: StudyData, board: Leaderboard, claim: ClaimConfig, confidence: float
 ) -> Judgement:
-    count = len(study.compared)
+    count, key = len(study.compared), claim.raising
 
     def unresolved(reason: str) -> Judgement:
         return Judgement(claim, Answer.not_resolved, reason, None, count)
 
     if count == 0:
         return unresolved("No trial is complete.")
-    outcome = outcome_of(study, claim.moves)
+    outcome, unit = outcome_of(study, claim.moves), unit_of(claim.moves, study.terms)
     if not np.isfinite(outcome.values).all():
         return unresolved(f"The {LABELS[claim.moves]} was not recorded.")
-    if claim.raising is None:
+    if key is None:
         return _judge_level(study, board.leaders[0], claim, outcome, confidence)
-    for key, others in study.merged.items():
-        if claim.raising in others:
-            return unresolved(f"{claim.raising} changed only together with {key}.")
-    if claim.raising not in study.keys:
-        return unresolved(f"{claim.raising} is the same in all {count} trials.")
+    for representative, others in study.merged.items():
+        if key in others:
+            return unresolved(f"{key} changed only together with {representative}.")
+    if key not in study.keys:
+        return unresolved(f"{key} is the same in all {count} trials.")
     model = factors(study.compared, study.keys)
-    (factor,) = [factor for factor in model if factor.key == claim.raising]
+    (factor,) = [factor for factor in model if factor.key == key]
     trend = factor.trend
     if trend is None:
-        return unresolved(f"The values of {claim.raising} have no order.")
+        return unresolved(f"The values of {key} have no order.")
     fit = CrossedFit(design(model, count), outcome)
     weights = in_design(model, factor, trend.weights)
     if not fit.is_estimable(weights):
-        culprits = ", ".join(entangled_with(model, factor, fit, weights))
-        return unresolved(
-            f"{claim.raising} cannot be told from {culprits}: confounded in these {count} trials."
-        )
+        others = confounded_with(model, factor, fit, weights)
+        return unresolved(f"{key} is confounded with {', '.join(others)} in these {count} trials.")
     estimate = fit.estimate(weights, confidence)
     if estimate is None:
         return unresolved(
-            f"Effect {fit.value(weights):+.2f} {UNITS[claim.moves]}, without an interval: "
-            f"{count} trials leave nothing to judge their spread by."
+            f"Effect {fit.value(weights):+.2f} {unit}, without an interval: {count} trials leave "
+            "no degree of freedom for the variance between trials."
         )
-    change = f"from {trend.low} to {trend.high}"
-    judgement = _answered(claim, estimate, f"{change}: ", count, confidence)
+    change = f"from {trend.low} to {trend.high}: "
+    judgement = _answered(claim, estimate, change, unit, count, confidence)
     if study.num_pruned and judgement.answer is Answer.contradicted:
-        reason = f"{judgement.reason}; of survivors only, whose differences are too small"
+        reason = f"{judgement.reason}; without the pruned trials the effect is underestimated"
         return replace(judgement, answer=Answer.not_resolved, reason=reason)
     return judgement
 
@@ -105,48 +124,42 @@ def _judge(
 def _judge_level(
     study: StudyData, best: Leader, claim: ClaimConfig, outcome: Outcome, confidence: float
 ) -> Judgement:
-    """A claim about the best configuration's own outcome."""
+    """Returns the answer to a claim about the best configuration's own outcome."""
     runs = {trial.run_id for trial in best.trials}
-    places = [place for place, trial in enumerate(study.compared) if trial.run_id in runs]
+    members = [index for index, trial in enumerate(study.compared) if trial.run_id in runs]
     weights = np.zeros(len(study.compared))
-    weights[places] = 1 / len(places)
+    weights[members] = 1 / len(members)
     model = factors(study.compared, study.keys)
     fit = CrossedFit(design(model, len(study.compared)), outcome)
-    value = float(weights @ outcome.values)
-    number = best.trials[0].number
-    who = f"best configuration (trial {number}): " if number else "best configuration: "
+    value = float(study.values(METRICS[claim.moves])[members].mean())
+    number, unit = best.trials[0].number, unit_of(claim.moves, study.terms)
+    name = f"best configuration (trial {number}): " if number else "best configuration: "
     estimate = fit.mean_of(weights)
-    if not outcome.faces:  # then the fit knows nothing of other faces
-        of_faces = _from_record(study, claim.moves, places)
+    if not outcome.faces:  # the fit has no variance between faces: add that of the records
+        of_faces = _from_records(study, claim.moves, members)
         errors = [each.standard_error for each in (estimate, of_faces) if each]
         estimate = Estimate.of_normal(value, math.hypot(*errors)) if of_faces else None
     if estimate is None:
-        return Judgement(
-            claim,
-            Answer.not_resolved,
-            f"{who}{value:+.2f} {UNITS[claim.moves]}, without an interval.",
-            None,
-            len(places),
-        )
-    judgement = _answered(claim, estimate.at(confidence), who, len(places), confidence)
+        reason = f"{name}{value:+.2f} {unit}, without an interval."
+        return Judgement(claim, Answer.not_resolved, reason, None, len(members))
+    judgement = _answered(claim, estimate.at(confidence), name, unit, len(members), confidence)
     if fit.degrees_of_freedom == 0:
-        about = "over other faces, not over other trainings"
-        return replace(judgement, reason=f"{judgement.reason}, {about}")
+        scope = "over other faces, not over other trainings"
+        return replace(judgement, reason=f"{judgement.reason}, {scope}")
     return judgement
 
 
-def _from_record(study: StudyData, moves: ClaimOutcome, places: Sequence[int]) -> Estimate | None:
-    """From the trials' own intervals over faces, where errors of single faces were not kept."""
+def _from_records(study: StudyData, moves: ClaimOutcome, members: list[int]) -> Estimate | None:
+    """Returns the mean with the trials' own intervals over faces."""
     metric = METRICS[moves]
-    errors = study.recorded_errors(metric)[list(places)]
+    errors = study.recorded_errors(metric)[members]
     if not np.isfinite(errors).all():
         return None
-    value = float(study.values(metric)[list(places)].mean())
-    return Estimate.of_normal(value, float(errors.mean()))
+    return Estimate.of_normal(float(study.values(metric)[members].mean()), float(errors.mean()))
 
 
 def _answered(
-    claim: ClaimConfig, estimate: Estimate, of_what: str, count: int, confidence: float
+    claim: ClaimConfig, estimate: Estimate, name: str, unit: str, count: int, confidence: float
 ) -> Judgement:
     up = claim.direction is ClaimDirection.up
     low, high = (estimate.low, estimate.high) if up else (-estimate.high, -estimate.low)
@@ -158,7 +171,7 @@ def _answered(
         answer = Answer.not_resolved
     decimals = 1 if claim.moves is ClaimOutcome.seconds_per_epoch else 2
     reason = (
-        f"{of_what}{estimate.value:+.{decimals}f} {UNITS[claim.moves]} "
+        f"{name}{estimate.value:+.{decimals}f} {unit} "
         f"[{estimate.low:+.{decimals}f}, {estimate.high:+.{decimals}f}], "
         f"at {confidence:.2%} confidence, n = {count}"
     )

@@ -1,13 +1,12 @@
-"""Where a report goes: a folder of `experiments/` for others, the store for whoever runs trials."""
+"""Publication of a report: in a folder of `experiments/`, and with the study's run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.analysis.document import study_document
 from src.analysis.faces import face_errors
 from src.analysis.study_data import StudyData
-from src.analysis.study_page import study_document
-from src.config import Objective
 from src.core.errors import UsageError
 from src.data.sample import data_set_folder
 from src.data.thumbnail import thumbnail
@@ -24,13 +23,13 @@ _END = "<!-- End of what `make report` writes. -->"
 
 @dataclass(frozen=True)
 class Published:
-    """Where to look.
+    """Locations of a report.
 
     Attributes:
-        folder: What is for others: Markdown, figures, tables, and the page without faces.
-        page: The page with the worst faces, in the store's folder; None where the study has no
-            parent run, or its files lie on another machine.
-        address: Where a bare `mlflow ui` shows that page; empty without a parent run.
+        folder: Markdown, figures, tables, and the page without faces, which may be shared.
+        page: The page with the worst faces, in the store's folder; None if the study has no
+            parent run, or its artifacts are on another machine.
+        address: Address of that page in MLflow; empty without a parent run.
         summary: The answer in Markdown.
     """
 
@@ -41,15 +40,15 @@ class Published:
 
 
 def publish(study: StudyData, experiments: Path) -> Published:
-    """Write the report.
+    """Writes the report.
 
     Args:
-        study: Whatever became of it.
-        experiments: Folder that holds a folder for each study. What people have written around
-            the marks in its README.md stays.
+        study: With trials in any state, or none.
+        experiments: Folder that holds a folder for each study. Text around the marks in its
+            README.md is kept.
 
     Raises:
-        ValueError: If there is a README.md without marks.
+        UsageError: If there is a README.md without marks.
     """
     folder = experiments / study.name
     before, after = _around_report(folder / "README.md")
@@ -57,9 +56,9 @@ def publish(study: StudyData, experiments: Path) -> Published:
     document = study_document(study, faces)
     pictures = {picture.name: picture_png(picture) for picture in document.pictures}
     tables = {table.name: table.csv for table in document.tables}
-    tables["trials"] = as_csv(study.trials, Objective())
-    for place in ("figures", "tables"):
-        (folder / place).mkdir(parents=True, exist_ok=True)
+    tables["trials"] = as_csv(study.trials, study.terms.objective)
+    for part in ("figures", "tables"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
     for name, content in pictures.items():
         (folder / f"figures/{name}.png").write_bytes(content)
     for name, text in tables.items():
@@ -83,14 +82,14 @@ def publish(study: StudyData, experiments: Path) -> Published:
 
 
 def _around_report(readme: Path) -> tuple[str, str]:
-    """What stands before and after the report; both empty where there is no file yet.
+    """Returns the text before and after the report; both empty if there is no file yet.
 
     Raises:
-        ValueError: If people have written the file, and left no place for a report.
+        UsageError: If the file has no marks for the report.
     """
     if readme.parent.exists() and not readme.parent.is_dir():
         raise UsageError(
-            f"A file stands where the report's folder would. Received: {readme.parent}. "
+            f"The report's folder is a file. Received: {readme.parent}. "
             "Fix: run the trials under another study.name"
         )
     if not readme.is_file():
@@ -99,15 +98,15 @@ def _around_report(readme: Path) -> tuple[str, str]:
     _, ends, after = rest.partition(_END)
     if not (begins and ends):
         raise UsageError(
-            f"{readme} has no place for a report, and is not written over. Received: a file "
-            "without the two marks. Fix: move it, or put these two lines where the report is to "
-            f"stand:\n{_BEGIN}\n{_END}"
+            f"{readme} has no place for a report, and is not overwritten. Received: a file "
+            "without the two marks. Fix: move it, or put these two lines where the report "
+            f"belongs:\n{_BEGIN}\n{_END}"
         )
     return before, after
 
 
 def _worst_faces(study: StudyData) -> Sequence[bytes]:
-    """Pictures of the best trial's worst faces; none where the data set is not at hand."""
+    """Returns pictures of the best trial's worst faces; none if the data set is not available."""
     errors = face_errors(study)
     if errors is None:
         return []

@@ -1,11 +1,11 @@
-"""Everything that a report knows of a study."""
+"""Records of a study, read once for its report."""
 
 import math
 import re
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import PurePath
 from typing import Any
@@ -13,28 +13,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from src.analysis.overfitting import DIVERGED_RATIO, Overfitting, Verdict, judge
-from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome
+from src.analysis.overfitting.numbers import DIVERGED_RATIO, Overfitting, Verdict, judge
+from src.analysis.references import Reference, read_reference
+from src.config import Objective, TargetConfig, complete
+from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome, Direction
+from src.core import names
 from src.core.names import State
 from src.records.tables import varied_keys
+from src.records.terms import Terms
 from src.records.trial import TrialRecord
 from src.statistics.intervals import normal_quantile
 from src.tracking.bulk_reading import read_curves, read_predictions
 from src.tracking.lookup import find_study, recorded_config
 
-CURVE_KEYS = ("mae/train", "mae/val", "time/epoch_seconds")
+CURVE_KEYS = (names.TRAIN_MAE, names.VAL_MAE, names.EPOCH_SECONDS)
+_OLD_LABEL = "age"  # label column of predictions that were written before the key `target.name`
 _NO_HYPERPARAMETERS = ("seed", "fit.fidelity")
-_REASONS = ("infeasible", "failure", "pruned")  # tags that say how a trial ended
+_REASONS = (names.INFEASIBLE, names.FAILURE, names.PRUNED)
 _PATH = re.compile(r"(?<![\w.])[/~][^\s'\",:;()]*/[^\s'\",:;()]*")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One part of the data, as the trials' best epochs saw it.
+    """Predictions of the trials' kept epochs for one part of the data.
 
     Attributes:
-        faces: row, file_name and age (years), one row for each face.
-        predictions: Years, shape `(num_trials, num_faces)`.
+        faces: row, file_name and label, one row for each face.
+        predictions: Shape `(num_trials, num_faces)`.
     """
 
     faces: pd.DataFrame
@@ -42,27 +47,29 @@ class Measured:
 
     @property
     def errors(self) -> np.ndarray:
-        """Absolute errors, years, shape `(num_trials, num_faces)`."""
-        return np.abs(self.predictions - self.faces["age"].to_numpy())
+        """Absolute errors, shape `(num_trials, num_faces)`."""
+        return np.abs(self.predictions - self.faces["label"].to_numpy())
 
 
 @dataclass(frozen=True)
 class StudyData:
-    """A study, read once.
+    """A study.
 
     Attributes:
-        name: The study's.
-        question: What it was to answer.
+        name: The study's name.
+        question: The question that it answers.
         claims: Statements to be judged.
         claims_are_late: Whether they were stated after the trials had run.
         experiment_id: MLflow's.
         parent_id: Run of the whole study; empty where it was never swept.
-        command: What launched it; empty where that was not recorded.
-        caveat: What a reader must know of where its numbers come from; mostly empty.
+        command: Command that launched it; empty where that was not recorded.
+        caveat: Limits of its numbers; mostly empty.
         trials: All of them, by number.
         curves: One row for each epoch: run_id, epoch, `CURVE_KEYS`.
-        measured: By part, `train` and `val`, rows as `compared`; a part that some of them did
-            not keep is missing.
+        measured: By part, `train` and `val`, rows as `compared`; a part that some of the compared
+            trials did not keep is missing.
+        terms: Its target and objective.
+        reference: Results recorded elsewhere, to be shown beside its own.
     """
 
     name: str
@@ -76,23 +83,25 @@ class StudyData:
     trials: tuple[TrialRecord, ...]
     curves: pd.DataFrame
     measured: Mapping[str, Measured]
+    terms: Terms = field(default_factory=Terms)
+    reference: Reference | None = None
 
     @cached_property
     def compared(self) -> tuple[TrialRecord, ...]:
         """Trials whose errors can be compared, see `comparable`."""
-        return comparable(self.trials)
+        return comparable(self.trials, self.terms.objective)
 
     @cached_property
     def merged(self) -> Mapping[str, tuple[str, ...]]:
-        """Keys that differ between the compared trials, each with those that it stands for.
+        """Keys that differ between the compared trials, each with the keys that it represents.
 
-        The keys of an augmentation that change together are one hyperparameter; a number stands
-        for them, if there is one. A trial's seed and fidelity are none.
+        The keys of an augmentation that change together are one hyperparameter; a numeric one
+        represents them, if there is one. Seed and fidelity are not hyperparameters.
         """
         found: dict[str, list[str]] = {}
         patterns: dict[tuple[int, ...], str] = {}
         keys = [key for key in varied_keys(self.compared) if key not in _NO_HYPERPARAMETERS]
-        for key in sorted(keys, key=self._is_no_number):
+        for key in sorted(keys, key=self._is_not_numeric):
             texts = [trial.params.get(key, "") for trial in self.compared]
             pattern = tuple(texts.index(text) for text in texts)
             if key.startswith("augmentation.") and pattern in patterns:
@@ -110,7 +119,7 @@ class StudyData:
 
     @cached_property
     def groups(self) -> tuple[int, ...]:
-        """Which configuration each compared trial belongs to, from 0; replicates share one."""
+        """Index of each compared trial's configuration, from 0; replicates share one."""
         numbers: dict[tuple[str, ...], int] = {}
         configurations = [
             tuple(trial.params.get(key, "") for key in self.keys) for trial in self.compared
@@ -119,7 +128,7 @@ class StudyData:
 
     @property
     def num_pruned(self) -> int:
-        """Trials that were given up: those left are the better ones, and differ too little."""
+        """Number of pruned trials; without them the others differ too little."""
         return sum(trial.state is State.PRUNED for trial in self.trials)
 
     @property
@@ -127,32 +136,39 @@ class StudyData:
         """Whether any configuration was trained more than once."""
         return len(set(self.groups)) < len(self.groups)
 
+    @property
+    def compares_errors(self) -> bool:
+        """Whether the objective is the mean of the kept epoch's errors on validation faces."""
+        objective = self.terms.objective
+        is_error = objective.epoch_metric == names.VAL_MAE
+        return is_error and objective.direction is Direction.minimize
+
     def values(self, metric: str) -> np.ndarray:
-        """A final scalar of each compared trial; NaN where it was not logged."""
+        """Returns a final scalar of each compared trial; NaN where it was not logged."""
         return np.array([trial.metrics.get(metric, np.nan) for trial in self.compared])
 
     def recorded_errors(self, metric: str) -> np.ndarray:
-        """Standard error of a final scalar over faces, from the interval that each trial logged."""
-        width = self.values(f"{metric}_high") - self.values(f"{metric}_low")
+        """Returns the standard errors of a final scalar, from the intervals that trials logged."""
+        width = self.values(names.high(metric)) - self.values(names.low(metric))
         return np.asarray(width / 2 / normal_quantile(0.975))
 
     def curve(self, trial: TrialRecord) -> pd.DataFrame:
-        """A trial's epochs, as in `curves`."""
+        """Returns the epochs of a trial, as in `curves`."""
         return self._curves_by_run.get(trial.run_id, self.curves.iloc[:0])
 
     @cached_property
     def overfitting(self) -> Mapping[str, Overfitting]:
-        """How each trial overfits, by its run's id."""
-        known = [t.metrics.get("val/median_predictor_mae", math.nan) for t in self.trials]
+        """Overfitting of each trial, by its run's id."""
+        known = [t.metrics.get(names.MEDIAN_PREDICTOR_MAE, math.nan) for t in self.trials]
         finite = [value for value in known if math.isfinite(value)]
         baseline = statistics.median(finite) if finite else math.nan
         return {trial.run_id: judge(trial, self.curve(trial), baseline) for trial in self.trials}
 
     def verdict(self, trial: TrialRecord) -> Verdict:
-        """In a word."""
+        """Returns the verdict on the overfitting of a trial."""
         return self.overfitting[trial.run_id].verdict
 
-    def _is_no_number(self, key: str) -> bool:
+    def _is_not_numeric(self, key: str) -> bool:
         texts = (trial.params.get(key, "") for trial in self.compared)
         return not all(re.fullmatch(r"[-+.\de]+", text) for text in texts)
 
@@ -164,47 +180,49 @@ class StudyData:
 def read_study(
     experiment: str, name: str, late_claims: Sequence[ClaimConfig] | None = None
 ) -> StudyData:
-    """Read a study from the store.
+    """Returns a study of the store.
 
     Args:
         experiment: Name of MLflow's experiment.
-        name: The study's.
-        late_claims: To be judged instead of those that the trials recorded.
+        name: The study's name.
+        late_claims: Claims to be judged instead of those that the trials recorded.
 
     Raises:
-        FileNotFoundError: If there is no store.
-        ValueError: If the store has no such experiment or study.
+        MissingFileError: If there is no store.
+        UsageError: If the store has no such experiment or study.
     """
     store = find_study(experiment, name)
-    trials = tuple(without_paths(trial) for trial in store.trials())
+    trials = tuple(_completed(without_paths(trial)) for trial in store.trials())
     parent = store.parent_tags()
     begun = [trial for trial in trials if trial.params]
-    first, last = (_config(trial) for trial in (begun[:1], begun[-1:]))
+    first, last = (_recorded(trial) for trial in (begun[:1], begun[-1:]))
+    reference = last["study.reference"]
     study = StudyData(
         name=name,
-        question=parent.get("question") or str(last.get("study.question", "")),
+        question=parent.get(names.QUESTION) or str(last.get("study.question", "")),
         claims=_claims(last) if late_claims is None else tuple(late_claims),
         claims_are_late=late_claims is not None or _claims(first) != _claims(last),
         experiment_id=store.experiment_id,
         parent_id=store.find_parent(),
-        command=parent.get("command", ""),
-        caveat=parent.get("caveat", ""),
+        command=parent.get(names.COMMAND, ""),
+        caveat=parent.get(names.CAVEAT, ""),
         trials=trials,
         curves=read_curves(name, trials, CURVE_KEYS),
         measured={},
+        terms=_terms(first),
+        reference=read_reference(reference) if reference and reference != name else None,
     )
-    return replace(study, measured=_measured(study.compared))
+    return replace(study, measured=_measured(study.compared, study.terms.target.name))
 
 
-def comparable(trials: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
-    """Trials whose errors can be compared, by number.
+def comparable(trials: Sequence[TrialRecord], objective: Objective) -> tuple[TrialRecord, ...]:
+    """Returns the trials whose outcomes can be compared, by number.
 
-    Complete, with a finite error that is not beyond all measure (`DIVERGED_RATIO`); on the
-    commonest split of the commonest faces; trained for all their epochs, unless no trial was: a
-    search that gives up early leaves shorter ones, whose weights the longer ones go on from. Of
-    several runs with one configuration the last counts.
+    They are complete and have not `diverged`; they have the most frequent data digest; and they
+    have trained for all their epochs, unless no trial has: the longer trials of Hyperband continue
+    from the weights of shorter ones. Of several runs with one configuration the last counts.
     """
-    complete = [trial for trial in trials if trial.state is State.COMPLETE and not diverged(trial)]
+    complete = [t for t in trials if t.state is State.COMPLETE and not diverged(t, objective)]
     digests = Counter(trial.data_digest for trial in complete)
     if not digests:
         return ()
@@ -215,11 +233,14 @@ def comparable(trials: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
     return tuple({trial.configuration_hash or trial.run_id: trial for trial in whole}.values())
 
 
-def diverged(trial: TrialRecord) -> bool:
-    """Whether a trial's best error is none, or so far off that it says nothing of the others."""
-    error = trial.metrics.get("best/val_mae", math.nan)
-    baseline = trial.metrics.get("val/median_predictor_mae", math.inf)
-    return not math.isfinite(error) or error > DIVERGED_RATIO * baseline
+def diverged(trial: TrialRecord, objective: Objective) -> bool:
+    """Returns whether the objective is not finite, or the error is far above the baseline's."""
+    is_error = objective.epoch_metric == names.VAL_MAE
+    metric = objective.metric if is_error else names.BEST_VAL_MAE
+    error = trial.metrics.get(metric, math.nan)
+    baseline = trial.metrics.get(names.MEDIAN_PREDICTOR_MAE, math.inf)
+    value = trial.metrics.get(objective.metric, math.nan)
+    return not math.isfinite(error + value) or error > DIVERGED_RATIO * baseline
 
 
 def _share_of_epochs(trial: TrialRecord) -> float:
@@ -228,7 +249,7 @@ def _share_of_epochs(trial: TrialRecord) -> float:
 
 
 def without_paths(trial: TrialRecord) -> TrialRecord:
-    """The trial with no path of this machine in what a report shows: parameters and reasons."""
+    """Returns the trial without paths of this machine in parameters and reasons."""
     params = {
         key: value if key.startswith("data.") else _file_name(value)
         for key, value in trial.params.items()
@@ -244,9 +265,25 @@ def _file_name(value: str) -> str:
     return PurePath(value).name if value.startswith(("/", "~")) else value
 
 
-def _config(trials: Sequence[TrialRecord]) -> dict[str, Any]:
-    """What the trial recorded when it began; empty if there is none."""
-    return (recorded_config(trials[0].run_id) if trials else None) or {}
+def _completed(trial: TrialRecord) -> TrialRecord:
+    """Returns the trial with the neutral values of keys that are newer than its record."""
+    if not trial.params:
+        return trial
+    params = {key: str(value) for key, value in complete(trial.params).items()}
+    return replace(trial, params=params)
+
+
+def _recorded(trials: Sequence[TrialRecord]) -> dict[str, Any]:
+    """Returns the completed configuration of the trial; neutral values only if there is none."""
+    return complete((recorded_config(trials[0].run_id) if trials else None) or {})
+
+
+def _terms(values: Mapping[str, Any]) -> Terms:
+    target = TargetConfig(
+        **{key: values[f"target.{key}"] for key in ("name", "unit", "range", "bands")}
+    )
+    direction = Direction(values["study.direction"])
+    return Terms(target, Objective(values["study.objective"], direction))
 
 
 def _claims(config: Mapping[str, Any]) -> tuple[ClaimConfig, ...]:
@@ -262,8 +299,11 @@ def _claims(config: Mapping[str, Any]) -> tuple[ClaimConfig, ...]:
     )
 
 
-def _measured(trials: Sequence[TrialRecord]) -> dict[str, Measured]:
-    """Parts whose predictions all trials kept. One digest means the same faces in one order."""
+def _measured(trials: Sequence[TrialRecord], label: str) -> dict[str, Measured]:
+    """Returns the parts whose predictions all trials kept.
+
+    Trials with one digest have the same faces in the same order.
+    """
     found = {}
     for part in ("train", "val"):
         faces = read_predictions(trials[0], part) if trials else None
@@ -273,5 +313,7 @@ def _measured(trials: Sequence[TrialRecord]) -> dict[str, Measured]:
         kept = [table["prediction"].to_numpy(float) for table in tables if table is not None]
         alike = len(kept) == len(trials) and {len(column) for column in kept} == {len(faces)}
         if alike and np.isfinite(kept).all():
-            found[part] = Measured(faces.drop(columns="prediction"), np.array(kept))
+            column = label if label in faces else _OLD_LABEL
+            faces = faces.drop(columns="prediction").rename(columns={column: "label"})
+            found[part] = Measured(faces, np.array(kept))
     return found

@@ -1,87 +1,123 @@
-"""What all entry points share: how Hydra is prepared, and how errors reach a person."""
+"""Hydra: launching a function with a composed configuration, composing without a command line."""
 
 import difflib
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+import hydra
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import CompactHydraException, HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from src.cli.options import CONF
+from src.cli.options import run_command
 from src.config import Config, adapt_overrides, schema_nodes, to_config
-from src.core.errors import ExplainedError
-from src.core.signals import handled, raise_interrupt
+from src.config.identity import declarations
+from src.config.overrides import CONF
+from src.config.schema import optimizer_schemas
+from src.core.errors import ExplainedError, UsageError
 
 
-def launch(hydra_main: Callable[[], None]) -> None:
-    """Run a function that `hydra.main` decorates; what a person did wrong needs no traceback."""
+def launch(task: Callable[[DictConfig], Any]) -> None:
+    """Runs a function of a composed tree with the overrides of the command line."""
     register_schema()
     sys.argv[1:] = adapt_overrides(sys.argv[1:])
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # else Hydra prints its errors by itself
+    main = hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)
+    run_command(lambda: explain_hydra(main))
+
+
+def explain_hydra(call: Callable[[], Any]) -> Any:
+    """Returns the result of a call of Hydra's.
+
+    Raises:
+        UsageError: If Hydra or OmegaConf refuses what was typed.
+    """
     try:
-        with handled((signal.SIGINT,), raise_interrupt):  # so that it can be held back
-            hydra_main()
-    except ExplainedError as error:  # a sweep's
-        sys.exit(f"error: {error}")
+        return call()
     except (HydraException, OmegaConfBaseException) as error:
-        sys.exit(f"error: {_explain(error)}")
+        raise UsageError(_explain(error)) from error
     except ValueError as error:
         if not str(error).startswith("Only one of --run"):  # Hydra's, on its own flags
             raise
-        sys.exit(f"error: {error}. Received: {' '.join(sys.argv[1:])}. Fix: leave out -m")
-    except KeyboardInterrupt:
-        print("Interrupted.")
-        sys.exit(130)
+        typed = " ".join(sys.argv[1:])
+        raise UsageError(f"{error}. Received: {typed}. Fix: leave out -m") from error
 
 
-def register_schema() -> None:
-    """Put the schema's classes where `conf/` names them."""
-    for (group, name), node in schema_nodes().items():
-        ConfigStore.instance().store(group=group, name=name, node=node)
-
-
-def compose_config(overrides: Sequence[str]) -> Config:
-    """The configuration of a command line, where no command line was typed.
-
-    Raises:
-        ValueError: If an override or a value cannot be used.
-    """
-    register_schema()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return to_config(compose("config", overrides=adapt_overrides(overrides)))
+def is_multirun() -> bool:
+    """Returns whether Hydra runs this job as one of several."""
+    return HydraConfig.get().mode is RunMode.MULTIRUN
 
 
 @contextmanager
 def explained_errors() -> Iterator[None]:
-    """Print an error that explains itself without a traceback, and exit with status 1.
+    """Prints an explained error of a job without a traceback, and exits with status 1.
 
-    In a multirun the other jobs still run; the first error is told again at the end.
+    In a multirun the other jobs still run, and Hydra reports the first error at the end.
     """
     try:
         yield
     except ExplainedError as error:
-        if HydraConfig.get().mode is RunMode.MULTIRUN:
+        if is_multirun():
             print(f"error: {error}", file=sys.stderr)
             raise CompactHydraException(str(error)) from None
         sys.exit(f"error: {error}")
 
 
+def register_schema() -> None:
+    """Stores the classes of the schema under the names that `conf/` uses."""
+    for (group, name), node in schema_nodes().items():
+        ConfigStore.instance().store(group=group, name=name, node=node)
+
+
+def compose_config(overrides: Sequence[str]) -> Config:
+    """Returns the checked configuration that these overrides give.
+
+    Raises:
+        UsageError: If a value cannot be used.
+        HydraException: If an override cannot be used.
+    """
+    return to_config(compose_tree(overrides))
+
+
+def compose_tree(overrides: Sequence[str]) -> DictConfig:
+    """Returns the tree that these overrides give, without checking its values.
+
+    Raises:
+        HydraException: If an override cannot be used.
+    """
+    register_schema()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", overrides=adapt_overrides(overrides))
+
+
+def parse_overrides(overrides: Sequence[str]) -> list[Override]:
+    """Returns the overrides as Hydra reads them.
+
+    Raises:
+        HydraException: If one is not written in Hydra's grammar.
+    """
+    parsed: list[Override] = OverridesParser.create().parse_overrides(adapt_overrides(overrides))
+    return parsed
+
+
 def _explain(error: Exception) -> str:
-    """Hydra's message in the project's form, where it is about a key or a value."""
+    """Returns Hydra's message, in the project's form where it is about a key or a value."""
     text = str(error).split("\nConfig search path")[0].strip()
     unknown = re.match(r"Could not override '(.+)'", text)
     if unknown:
         key = unknown[1]
-        close = difflib.get_close_matches(key, _known_keys(), n=1)
+        known = {name for each in (None, *optimizer_schemas()) for name in declarations(each)}
+        close = difflib.get_close_matches(key, sorted(known), n=1)
         fix = close[0] if close else "`python -m src.train --help` lists all keys"
         return f"`{key}` is not a key of the configuration. Received: {key}=…. Fix: {fix}"
     refused = re.match(r"Error merging override (.+)", text)
@@ -90,17 +126,3 @@ def _explain(error: Exception) -> str:
         key = refused[1].split("=")[0]
         return f"{reason}. Received: {refused[1]}. Fix: {key}=<another value>"
     return text
-
-
-def _known_keys() -> list[str]:
-    """Every dotted key of the configuration, whatever groups are chosen."""
-    nodes = schema_nodes()
-    return [key for (group, _), node in nodes.items() for key in _keys(node, group)]
-
-
-def _keys(node: DictConfig, prefix: str | None) -> Iterator[str]:
-    for key in map(str, node):
-        name = f"{prefix}.{key}" if prefix else key
-        yield name
-        if not OmegaConf.is_missing(node, key) and isinstance(node[key], DictConfig):
-            yield from _keys(node[key], name)

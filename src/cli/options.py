@@ -1,23 +1,45 @@
-"""Options that several commands have in common."""
+"""Options, errors and interrupts of commands."""
 
 import argparse
-from pathlib import Path
+import signal
+import sys
+from collections.abc import Callable
 
-from omegaconf import OmegaConf
+from src.core.errors import ExplainedError
+from src.core.signals import handled, raise_interrupt
 
-CONF = Path(__file__).parents[2] / "conf"  # absolute: Hydra finds it from any directory
 
+def command_parser(command: str, description: str, example: str) -> argparse.ArgumentParser:
+    """Returns the parser of a command that reads the tracking store.
 
-def add_experiment_option(parser: argparse.ArgumentParser) -> None:
-    """Add `--experiment`, whose default is that of `conf/tracking/mlflow.yaml`."""
-    parser.add_argument(
-        "--experiment",
-        default=OmegaConf.load(CONF / "tracking/mlflow.yaml").experiment,
-        metavar="NAME",
-        help="MLflow's experiment (default: %(default)s)",
+    Args:
+        command: Name of its module in `src`.
+        description: First text of `--help`.
+        example: Arguments that show its use.
+    """
+    program = f"python -m src.{command}"
+    parser = argparse.ArgumentParser(
+        program, description=description, epilog=f"example: {program} {example}"
     )
+    parser.add_argument(
+        "--experiment", default="face-age", metavar="NAME",
+        help="MLflow's experiment (default: %(default)s)",
+    )  # fmt: skip
+    return parser
 
 
 def study_name(typed: str) -> str:
     """Returns the name in `small`, `study=small` or `study.name=small`."""
     return typed.removeprefix("study.name=").removeprefix("study=")
+
+
+def run_command(command: Callable[[], None]) -> None:
+    """Calls a command. An error that explains itself ends it with one line and exit status 1."""
+    try:
+        with handled((signal.SIGINT,), raise_interrupt):  # so that it can be held back
+            command()
+    except ExplainedError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("Interrupted.")
+        sys.exit(130)

@@ -17,6 +17,7 @@ from src.config.keys import NUMBERS, REQUIRED, Affects, Key, declaration
 from src.config.schema import (
     ClaimConfig,
     Config,
+    DataConfig,
     OptimizerConfig,
     Precision,
     PrunerName,
@@ -205,20 +206,30 @@ def cost_shape(config: Config) -> KeyValues:
     )
 
 
-def pixel_values(config: Config) -> dict[str, Any]:
-    """Returns the keys that change a decoded picture, with their values."""
-    return _select(config, lambda its, value: Affects.PIXELS in its.affects)
+def pixel_values(data: DataConfig) -> dict[str, Any]:
+    """Returns the keys that change a decoded picture, with their values.
+
+    A key at its neutral value is left out: it decodes as before the key was introduced.
+    """
+    known = declarations()
+    return {
+        key: value
+        for key, value in _leaves(dataclasses.asdict(data), "data.")
+        if Affects.PIXELS in known[key].affects and value != known[key].neutral
+    }
 
 
 def activation_values(config: Config, is_view: bool) -> dict[str, Any]:
     """Returns the keys that change an activation of the frozen layers, with their values.
+
+    A key at its neutral value is left out.
 
     Args:
         config: The trial's.
         is_view: Whether the activations are of augmented pictures.
     """
     wanted = Affects.PIXELS | Affects.BACKBONE | (Affects.VIEWS if is_view else Affects.NOTHING)
-    return _select(config, lambda its, _: bool(its.affects & wanted))
+    return _select(config, lambda its, value: bool(its.affects & wanted) and value != its.neutral)
 
 
 def run_name(config: Config) -> str:

@@ -5,6 +5,7 @@ Hydra checks types and spelling against them while it composes, before a heavy l
 """
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 
@@ -207,6 +208,21 @@ class TargetConfig:
     range: list[float] = field(metadata=key(SOURCE, neutral=[0.0, 120.0]))
     bands: list[list[int]] = field(metadata=key(NOTHING, neutral=AGE_BANDS))
 
+    @property
+    def column(self) -> str:
+        """Name of the label's column in tables: the name without blanks."""
+        return self.name.replace(" ", "_")
+
+    @property
+    def text_column(self) -> str:
+        """Name of the column of labels as they were written, such as `age_text`."""
+        return f"{self.column}_text"
+
+    @property
+    def output(self) -> str:
+        """Name of the model's output, such as `age_years`."""
+        return re.sub(r"[^A-Za-z0-9]+", "_", f"{self.name}_{self.unit}").strip("_") or "label"
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -353,7 +369,8 @@ class ClaimConfig:
 class StudyConfig:
     """The study that a trial belongs to, its objective, and the trial's number and run in it.
 
-    `objective` is the name of a logged outcome, see `src/config/objective.py`. `run_id` is the
+    `objective` is the name of a logged outcome, see `src/config/objective.py`. `reference` names a
+    table of results that were recorded elsewhere, `conf/study/<reference>.csv`. `run_id` is the
     MLflow run that a sweep has opened for the trial.
     """
 
@@ -362,6 +379,7 @@ class StudyConfig:
     claims: list[ClaimConfig] = field(metadata=key(NOTHING))
     objective: str = field(metadata=key(LENGTH, neutral="best/val_mae"))
     direction: Direction = field(metadata=key(NOTHING, neutral=Direction.minimize))
+    reference: str | None = field(metadata=key(NOTHING, neutral=None))
     trial: int | None = field(metadata=key(NOTHING))
     run_id: str | None = field(metadata=key(NOTHING))
 

@@ -29,6 +29,8 @@ from src.core.errors import UsageError
 
 _STUDY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .-]*")  # a folder, and part of a query
 _WORD = re.compile(r"\w[\w ]*")
+_TAKEN_COLUMNS = {"row", "file_name", "split", "official_split", "digest", "image_index",
+                  "activation_row", "prediction", "reason", "detail", "action"}  # fmt: skip
 _METRIC = re.compile(r"[\w.-]+(/[\w.-]+)+")
 
 
@@ -190,6 +192,8 @@ def _check_target(target: TargetConfig) -> Iterator[str]:
         value = getattr(target, name)
         yield from _check(f"target.{name}", value, _WORD.fullmatch(value),
                           "consist of letters, digits, `_` and blanks", "size")  # fmt: skip
+    yield from _check("target.name", target.name, target.column not in _TAKEN_COLUMNS,
+                      "not be the name of another column of a table of faces", "size")  # fmt: skip
     ends = target.range
     yield from _check("target.range", ends, len(ends) == 2 and ends[0] < ends[1],
                       "hold the least and the greatest label", "[0,120]")  # fmt: skip

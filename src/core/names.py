@@ -55,8 +55,11 @@ DATA_DIGEST = "data_digest"
 INFEASIBLE = "infeasible"
 PRUNED = "pruned"
 FAILURE = "failure"
+ARTIFACT_FAILURE = "artifact_failure"  # of a complete trial: a file that could not be stored
+STACKED = "stacked"  # number of trials whose heads trained together
 QUESTION = "question"
 COMMAND = "command"
+CAVEAT = "caveat"
 PROCESS_HOST = "process.host"
 PROCESS_ID = "process.id"
 PROCESS_STARTED = "process.started"
@@ -85,6 +88,27 @@ NUM_TRAIN, NUM_VAL, NUM_TEST = "num_train", "num_val", "num_test"
 CONFIG_FILE = "config.json"
 TRACEBACK_FILE = "traceback.txt"
 MODEL_CARD_FILE = "model_card.md"
+AUDIT_FILE = "audit.csv"
+PACKAGES_FILE = "provenance/packages.txt"
+MACHINE_FILE = "provenance/machine.json"
+GIT_DIFF_FILE = "provenance/git.diff"
+LEARNING_CURVE_FILE = "figures/learning_curve.png"
+PREDICTIONS_FIGURE_FILE = "figures/predicted_against_true.png"
+
+
+def predictions_file(part: str) -> str:
+    """Returns the name of the table of a part's predictions."""
+    return f"predictions/{part}.parquet"
+
+
+def bands_file(part: str, column: str) -> str:
+    """Returns the name of the table of a part's errors by band of the target.
+
+    Args:
+        part: `train`, `val` or `test`.
+        column: See `TargetConfig.column`.
+    """
+    return f"metrics/{part}_by_{column}_band.csv"
 
 
 def low(metric: str) -> str:

@@ -1,6 +1,6 @@
-"""Faces and their ages: reading, auditing, splitting, decoding, caching and batching.
+"""Faces and their labels: reading, auditing, splitting, decoding, caching and batching.
 
-The one door to pictures: Pillow and OpenCV are imported here only.
+Pillow and OpenCV are imported here only.
 """
 
 from src.data.batches import TrainingBatches

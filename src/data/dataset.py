@@ -1,4 +1,4 @@
-"""A data set that is ready to train on: audited, split, decoded."""
+"""Data set: audited, split and decoded."""
 
 import hashlib
 import math
@@ -10,11 +10,12 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from src.config.schema import DataConfig, Layout
+from src.config.schema import DataConfig, Layout, TargetConfig
 from src.core.console import stderr
 from src.core.errors import EnvironmentFaultError, UsageError
+from src.core.names import AUDIT_FILE
 from src.data import audit, cache, sample
-from src.data.splits import assign_splits, refuse_empty_parts
+from src.data.splits import PARTS, assign_splits, refuse_empty_parts
 from src.data.table import read_table
 
 
@@ -23,46 +24,48 @@ class Part:
     """The faces of one part of the split, or a selection of them.
 
     Attributes:
-        faces: One row for each face: row, file_name, age, digest, split, image_index.
-        ages: float32 of shape `(n,)`, years.
+        faces: One row for each face: row, file_name, label (in the target's column), digest,
+            split, image_index.
+        labels: float32 of shape `(n,)`.
         pixels: The whole cache, uint8 of shape `(m, size, size, 3)`.
     """
 
     faces: pd.DataFrame
-    ages: np.ndarray
+    labels: np.ndarray
     pixels: np.ndarray
 
     def __len__(self) -> int:
         return len(self.faces)
 
-    def images(self, places: np.ndarray) -> np.ndarray:
-        """Copies of the pictures at these places of the part, uint8 `(k, size, size, 3)`."""
-        return self.pixels[self.faces["image_index"].to_numpy()[places]]
+    def images(self, indices: np.ndarray) -> np.ndarray:
+        """Returns copies of the pictures of these faces, uint8 `(k, size, size, 3)`."""
+        return self.pixels[self.faces["image_index"].to_numpy()[indices]]
 
-    def inputs(self, places: np.ndarray) -> np.ndarray:
-        """What a model gets for these places: here the pictures."""
-        return self.images(places)
+    def inputs(self, indices: np.ndarray) -> np.ndarray:
+        """Returns the model's inputs for these faces: the pictures."""
+        return self.images(indices)
 
     def subset(self, count: int, seed: int) -> Self:
-        """At most `count` faces, drawn at random by `seed`, in their order here."""
+        """Returns at most `count` faces, drawn at random by `seed`, in their order here."""
         if count >= len(self):
             return self
         chosen = np.random.default_rng(seed).choice(len(self), count, replace=False)
         chosen.sort()
         faces = self.faces.iloc[chosen].reset_index(drop=True)
-        return replace(self, faces=faces, ages=self.ages[chosen])
+        return replace(self, faces=faces, labels=self.labels[chosen])
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Usable faces, their pixels, and the account of the others.
+    """Usable faces, their pixels, and the findings about the others.
 
     Attributes:
         faces: As in `Part`, all parts, ordered by digest.
         pixels: As in `Part`.
-        findings: Every row that was dropped or is remarkable (see `audit.FINDING_COLUMNS`).
+        findings: Every row that was dropped or is remarkable, see `audit.audit`.
         num_rows: Rows that the layout listed.
         root: Folder that the file names are relative to.
+        target: The predicted quantity.
     """
 
     faces: pd.DataFrame
@@ -70,20 +73,21 @@ class Dataset:
     findings: pd.DataFrame
     num_rows: int
     root: Path
+    target: TargetConfig
 
     def part(self, name: str) -> Part:
-        """The faces of `train`, `val` or `test`."""
+        """Returns the faces of `train`, `val` or `test`."""
         faces = self.faces[self.faces["split"] == name].reset_index(drop=True)
-        return Part(faces, faces["age"].to_numpy(np.float32), self.pixels)
+        return Part(faces, faces[self.target.column].to_numpy(np.float32), self.pixels)
 
     @cached_property
     def digest(self) -> str:
-        """First 12 hexadecimal digits of the SHA-256 of all contents, ages and parts.
+        """First 12 hexadecimal digits of the SHA-256 of all contents, labels and parts.
 
         Independent of names, paths and order: equal digests mean the same faces in the same
         parts, so errors can be compared face by face.
         """
-        return digest_of(self.faces)
+        return digest_of(self.faces, self.target.column)
 
 
 @dataclass(frozen=True)
@@ -91,11 +95,11 @@ class Listing:
     """A data set before any picture is decoded.
 
     Attributes:
-        table: Every row that the layout lists (see `table.COLUMNS`).
-        faces: Those that can be used so far, within `data.limit`: row, file_name, age, digest,
-            split; ordered by digest.
+        table: Every row that the layout lists, see `table.read_table`.
+        faces: The usable rows, within `data.limit`: row, file_name, label, digest, split; ordered
+            by digest.
         findings: As in `Dataset`.
-        num_usable: How many could be used without `data.limit`.
+        num_usable: Number of usable rows without `data.limit`.
         root: As in `Dataset`.
     """
 
@@ -106,42 +110,40 @@ class Listing:
     root: Path
 
 
-def prepare(data: DataConfig) -> Dataset:
-    """Read, audit, split, limit and decode, as the configuration says.
+def prepare(data: DataConfig, target: TargetConfig) -> Dataset:
+    """Reads, audits, splits, limits and decodes a data set.
 
     Raises:
-        FileNotFoundError: If the table or the folder is missing.
-        ValueError: If too many rows are unusable, or a part of the split is empty.
-        RuntimeError: If the cache cannot be written.
+        MissingFileError: If the table or the folder is missing.
+        UsageError: If too many rows are unusable, or a part of the split is empty.
+        EnvironmentFaultError: If the cache cannot be written.
     """
-    listing = list_faces(data)
+    listing = list_faces(data, target)
     faces, root = listing.faces, listing.root
     usable_fraction = listing.num_usable / len(listing.table)
     if faces.empty:
         _stop_if_too_bad(usable_fraction, listing.findings, data)
     paths = (root / name for name in faces["file_name"])
     files = dict(zip(faces["digest"], paths, strict=True))
-    decoded = cache.open_or_build(
-        files, data.decoder, data.image_size, data.max_pixels, Path(data.cache_dir) / "pictures"
-    )
+    decoded = cache.open_or_build(files, data)
     num_drawn = len(faces)
-    faces, findings = audit.add_unusable_pictures(listing.findings, faces, decoded.problems)
+    faces, findings = audit.add_unusable_pictures(listing.findings, faces, decoded.problems, target)
     usable_fraction *= len(faces) / num_drawn
     _stop_if_too_bad(usable_fraction, findings, data)
     refuse_empty_parts(faces["split"], data.split.method)
     faces["image_index"] = faces["digest"].map(decoded.index)
-    dataset = Dataset(faces, decoded.images, findings, len(listing.table), root)
+    dataset = Dataset(faces, decoded.images, findings, len(listing.table), root, target)
     _report(dataset)
     return dataset
 
 
-def list_faces(data: DataConfig) -> Listing:
-    """Read, audit, split and limit, as the configuration says; the pictures stay closed.
+def list_faces(data: DataConfig, target: TargetConfig) -> Listing:
+    """Reads, audits, splits and limits a data set, without decoding a picture.
 
     Raises:
-        FileNotFoundError: If the table or the folder is missing.
-        ValueError: If the table cannot be read.
-        RuntimeError: If the cache folder cannot be made.
+        MissingFileError: If the table or the folder is missing.
+        UsageError: If the table cannot be read.
+        EnvironmentFaultError: If the cache folder cannot be made.
     """
     cache_dir = Path(data.cache_dir)
     try:
@@ -155,36 +157,37 @@ def list_faces(data: DataConfig) -> Listing:
         root = sample.draw_data_set(data.num_images, cache_dir / "sample")
     else:
         root = Path(data.root or "")
-    table = read_table(data, root)
-    faces, findings = audit.audit(table, root, data.conflicting_duplicates)
+    table = read_table(data, root, target.text_column)
+    faces, findings = audit.audit(table, root, data.conflicting_duplicates, target)
     num_usable = len(faces)
     if num_usable:
-        faces["split"] = assign_splits(faces, data.split)
+        faces["split"] = assign_splits(faces, data.split, target.column)
     if data.limit is not None:
-        faces = _draw_stratified(faces, data.limit, data.split.seed)
+        faces = _draw_stratified(faces, data.limit, data.split.seed, target.column)
     return Listing(table, faces, findings, num_usable, root)
 
 
-def digest_of(faces: pd.DataFrame) -> str:
-    """See `Dataset.digest`."""
-    lines = sorted(f"{face.digest} {face.age:g} {face.split}" for face in faces.itertuples())
+def digest_of(faces: pd.DataFrame, label: str) -> str:
+    """Returns the digest of faces whose labels are in the column `label`; see `Dataset.digest`."""
+    rows = zip(faces["digest"], faces[label], faces["split"], strict=True)
+    lines = sorted(f"{digest} {value:g} {part}" for digest, value, part in rows)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
-def _draw_stratified(faces: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
-    """About `limit` faces, evenly spaced through each part's ages, twins together."""
+def _draw_stratified(faces: pd.DataFrame, limit: int, seed: int, label: str) -> pd.DataFrame:
+    """Returns `limit` faces, evenly spaced through the labels of each part."""
     if limit >= len(faces):
         return faces
-    order = faces.sample(frac=1, random_state=seed).sort_values(["split", "age"], kind="stable")
-    places = (np.arange(limit) + 0.5) / limit * len(faces)
-    return faces.loc[sorted(order.index[places.astype(int)])].reset_index(drop=True)
+    order = faces.sample(frac=1, random_state=seed).sort_values(["split", label], kind="stable")
+    chosen = (np.arange(limit) + 0.5) / limit * len(faces)
+    return faces.loc[sorted(order.index[chosen.astype(int)])].reset_index(drop=True)
 
 
 def _stop_if_too_bad(usable_fraction: float, findings: pd.DataFrame, data: DataConfig) -> None:
     bad_fraction = 1 - usable_fraction
     if usable_fraction > 0 and bad_fraction <= data.max_bad_fraction + 1e-9:
         return
-    path = Path(data.cache_dir) / "audit.csv"
+    path = Path(data.cache_dir) / AUDIT_FILE
     findings.to_csv(path, index=False)
     dropped = findings[findings["action"] == "dropped"]
     reasons = "".join(f"\n  {line}" for line in audit.summarise(dropped))
@@ -205,7 +208,7 @@ def _stop_if_too_bad(usable_fraction: float, findings: pd.DataFrame, data: DataC
 
 def _report(dataset: Dataset) -> None:
     sizes = dataset.faces["split"].value_counts()
-    parts = ", ".join(f"{sizes[name]} {name}" for name in ("train", "val", "test") if name in sizes)
+    parts = ", ".join(f"{sizes[name]} {name}" for name in PARTS if name in sizes)
     stderr.print(f"{len(dataset.faces)} faces of {dataset.num_rows} rows: {parts}")
     for line in audit.summarise(dataset.findings):
         stderr.print(f"  {line}")

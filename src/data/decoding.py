@@ -1,4 +1,4 @@
-"""One picture file in, one upright, square RGB array out."""
+"""Decoding of a picture file to an upright, square RGB array."""
 
 import io
 from collections.abc import Iterator
@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 import cv2
 import numpy as np
+import PIL
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from src.config.schema import Decoder
+from src.config.schema import DataConfig, Decoder
 
 Image.MAX_IMAGE_PIXELS = None  # `max_pixels` is checked below, for every decoder alike
 
@@ -17,7 +18,7 @@ _UPRIGHT = (0, 1)
 
 
 class UnusablePictureError(ValueError):
-    """A picture that cannot become a face; `reason` is one of the audit's words."""
+    """A picture that cannot be decoded; `reason` is one of the audit's words."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -25,18 +26,17 @@ class UnusablePictureError(ValueError):
         self.detail = detail
 
 
-def decode(content: bytes, decoder: Decoder, size: int, max_pixels: int) -> np.ndarray:
-    """Decode, turn upright, convert to RGB and shrink to a square, without aliasing.
+def decode(content: bytes, data: DataConfig) -> np.ndarray:
+    """Decodes, turns upright, converts to RGB and shrinks to a square, without aliasing.
 
-    OpenCV and TensorFlow get what they decode like everyone else: whole 8-bit RGB or gray JPEG
-    and PNG files that lie upright. Palettes, alpha, CMYK, 16 bits, EXIF rotation and files that
-    look cut off go to Pillow, whichever decoder is chosen.
+    OpenCV and TensorFlow decode the ordinary files: whole 8-bit RGB or gray JPEG and PNG files
+    without rotation. Palettes, alpha, CMYK, 16 bits, EXIF rotation and truncated files go to
+    Pillow with every decoder. The picture is squeezed to a square, as in the seed study.
 
     Args:
         content: The file's bytes.
-        decoder: Library that decodes the ordinary cases.
-        size: Edge of the result, px. The picture is squeezed to a square, as in the seed study.
-        max_pixels: Width times height above which a picture is refused undecoded.
+        data: Decoder, edge of the result (px), and width times height above which a picture is
+            refused undecoded.
 
     Returns:
         uint8 array of shape `(size, size, 3)`.
@@ -44,20 +44,32 @@ def decode(content: bytes, decoder: Decoder, size: int, max_pixels: int) -> np.n
     Raises:
         UnusablePictureError: With the reason not_an_image, too_large or unreadable.
     """
-    with _opened(content, max_pixels) as picture:
-        if decoder is Decoder.pillow or not _is_ordinary(picture, content):
-            return _decode_with_pillow(picture, size)
-        if decoder is Decoder.opencv:
-            return _decode_with_opencv(content, size)
-        return _decode_with_tensorflow(content, size)
+    with _opened(content, data.max_pixels) as picture:
+        if data.decoder is Decoder.pillow or not _is_ordinary(picture, content):
+            return _decode_with_pillow(picture, data.image_size)
+        if data.decoder is Decoder.opencv:
+            return _decode_with_opencv(content, data.image_size)
+        return _decode_with_tensorflow(content, data.image_size)
+
+
+def library_versions(decoder: Decoder) -> dict[str, str]:
+    """Returns the versions of the libraries that a decoder uses."""
+    versions = {"pillow": PIL.__version__}
+    if decoder is Decoder.opencv:
+        versions["opencv"] = cv2.__version__
+    if decoder is Decoder.tensorflow:
+        import tensorflow as tf
+
+        versions["tensorflow"] = tf.__version__
+    return versions
 
 
 def decode_whole(content: bytes, max_pixels: int) -> np.ndarray:
-    """Decode, turn upright and convert to RGB, at the picture's own size.
+    """Decodes, turns upright and converts to RGB, at the picture's own size.
 
     Args:
         content: The file's bytes.
-        max_pixels: See `decode`.
+        max_pixels: Width times height above which a picture is refused undecoded.
 
     Returns:
         uint8 array of shape `(height, width, 3)`.
@@ -71,7 +83,7 @@ def decode_whole(content: bytes, max_pixels: int) -> np.ndarray:
 
 @contextmanager
 def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
-    """The picture, not decoded yet; whatever the body meets becomes one of the audit's words."""
+    """Opens a picture without decoding it; an error of the body becomes `UnusablePictureError`."""
     try:
         with Image.open(io.BytesIO(content)) as picture:
             width, height = picture.size
@@ -121,7 +133,7 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 
 
 def _brightest(mode: str, values: np.ndarray) -> float:
-    """The value that means white. Modes I (32-bit integers) and F (floats) do not say."""
+    """Returns the value of white, which modes I (32-bit integers) and F (floats) leave open."""
     if mode.startswith("I;16"):
         return 65535.0
     largest = values.max()

@@ -1,4 +1,4 @@
-"""Batches of one epoch after another, as `fit` reads them."""
+"""Prefetched batches of consecutive epochs for `fit`."""
 
 import weakref
 from typing import TYPE_CHECKING, Protocol
@@ -8,24 +8,24 @@ import numpy as np
 if TYPE_CHECKING:
     import tensorflow as tf
 
-NUM_READERS = 2  # threads; batches that they are ahead of the step
+NUM_READERS = 2  # threads, and prefetched batches
 
 
 class Batches(Protocol):
-    """Any batch of any epoch, by its number."""
+    """Batches by epoch and number."""
 
     def __len__(self) -> int:
-        """Batches an epoch."""
+        """Returns the number of batches of an epoch."""
 
     def batch(self, epoch: int, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs and ages of a batch of an epoch, both from 0."""
+        """Returns inputs and labels of a batch; epoch and number count from 0."""
 
 
 class EpochBatches:
-    """Prefetched by two threads beside the step.
+    """Batches that two threads prefetch during the step.
 
     Attributes:
-        epoch: From 0; to be set before each epoch.
+        epoch: Current epoch, from 0; set before each epoch.
     """
 
     def __init__(self, batches: Batches) -> None:
@@ -36,12 +36,12 @@ class EpochBatches:
         return len(self._batches)
 
     def dataset(self) -> "tf.data.Dataset":
-        """The batches of one epoch, in order, for `fit`; good for as long as this object lives.
+        """Returns the batches of one epoch, in order; valid while this object exists.
 
-        A Keras `PyDataset` with two workers gets 6,500 mirrored pictures of 224 px a second into
-        the step, and waits 0.1 s after each epoch for batches that it knows will not come; this
-        gets 12,000 (2 cores). TensorFlow's autotuning is off, because its thread now and then
-        sleeps on when an iterator is closed: epochs of 10 s took 18, at random (TensorFlow 2.21).
+        A Keras `PyDataset` with two workers reads 6,500 mirrored pictures of 224 px a second, and
+        waits 0.1 s after each epoch; this reads 12,000 (2 cores). TensorFlow's autotuning is off:
+        its thread sometimes sleeps when an iterator is closed, and epochs of 10 s took 18
+        (TensorFlow 2.21).
         """
         import tensorflow as tf  # Keras may run on another backend
 
@@ -50,14 +50,14 @@ class EpochBatches:
             for array in self._batches.batch(0, 0)
         ]
 
-        this = weakref.proxy(self)  # TensorFlow keeps the function until the process ends
+        this = weakref.proxy(self)  # TensorFlow keeps the function until the end of the process
 
         def read(number: "tf.Tensor") -> "tuple[tf.Tensor, ...]":
             arrays = tf.numpy_function(
                 lambda each: this._batches.batch(this.epoch, int(each)),
                 [number],
                 [spec.dtype for spec in specs],
-                stateful=False,  # or, where operations must be deterministic, one thread reads
+                stateful=False,  # else a single thread reads if operations must be deterministic
             )
             return tuple(
                 tf.ensure_shape(array, spec.shape)

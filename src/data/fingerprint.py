@@ -1,4 +1,4 @@
-"""Pictures that look alike though their bytes differ: the same photograph, stored twice."""
+"""Near-duplicates: pictures with different bytes that show the same photograph."""
 
 import cv2
 import numpy as np
@@ -6,22 +6,22 @@ import pandas as pd
 
 from src.core.console import progress
 
-_EDGE = 16  # px of the miniature
+_EDGE = 16  # px of the thumbnail
 # In 7,521 UTKFace crops 64 pairs correlate as much, and all that were looked at (40) were one
 # photograph; of 720,000 pairs of drawn faces, which are much alike, none does.
 _ALIKE = 0.995
-_ROWS = 512  # pictures that are compared with all others at a time
+_ROWS = 512  # pictures compared with all others at a time
 
 
 def fingerprint(luminance: np.ndarray) -> str:
-    """The picture as 16 × 16 gray levels in hexadecimal, which survive another size or quality."""
+    """Returns 16 × 16 gray levels in hexadecimal, which another size or quality hardly changes."""
     return cv2.resize(luminance, (_EDGE, _EDGE), interpolation=cv2.INTER_AREA).tobytes().hex()
 
 
-def look_alikes(fingerprints: pd.Series) -> list[tuple[str, str]]:
-    """Pairs of the index whose miniatures correlate with 0.995 or more.
+def near_duplicates(fingerprints: pd.Series) -> list[tuple[str, str]]:
+    """Returns pairs of the index whose fingerprints correlate with 0.995 or more.
 
-    A picture of one shade correlates with nothing. Compares all pairs: 1 s for 7,500 pictures,
+    A picture of one shade correlates with no other. Compares all pairs: 1 s for 7,500 pictures,
     3 minutes for 100,000.
     """
     digests = fingerprints.index.to_list()

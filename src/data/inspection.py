@@ -1,6 +1,6 @@
-"""What a picture file is like: size, light, sharpness, colour, rotation, face.
+"""Properties of a picture file: size, light, sharpness, colour, rotation, face.
 
-Measured on the original file, turned upright, not on the square that a model sees.
+They are measured on the original file, turned upright, not on the square that a model sees.
 """
 
 import os
@@ -29,40 +29,40 @@ MEASURES = {
     "contrast": "standard deviation of luminance",
     "sharpness": "variance of the Laplacian, the picture scaled to 128² px in area",
 }
-"""What is measured in numbers, and its unit or definition."""
+"""Numeric properties with their units or definitions."""
 
 FLAGS = ("is_gray", "has_black_corner", "shows_face")
-"""What is answered with yes or no."""
+"""Properties that are true or false."""
 
-_RECIPE = 1  # raise it when inspect_picture() gives other values for the same file
-_CHUNK = 256  # pictures that are under way when somebody interrupts
+_RECIPE = 1  # to be raised when inspect_picture() gives other values for the same file
+_CHUNK = 256  # pictures whose results an interrupt loses
 
 _GRAY_SPREAD = 8  # levels between the channels; 99 of 100 pixels keep within it (JPEG's rounding)
 _SHARPNESS_EDGE = 128  # px
 
 # The detector sees faces of 60 px and more; a crop that is tighter than its training faces needs
-# an apron: without it 63 % of 200 px crops are found, with it 95 % (UTKFace, 15 ms a picture).
-_FACE_EDGE, _APRON, _SMALLEST_FACE = 200, 25, 60  # px
+# padding: without it 63 % of 200 px crops are found, with it 95 % (UTKFace, 15 ms a picture).
+_FACE_EDGE, _PADDING, _SMALLEST_FACE = 200, 25, 60  # px
 
 
 def inspect_all(
     files: Mapping[str, Path], max_pixels: int, folder: Path
 ) -> tuple[pd.DataFrame, dict[str, tuple[str, str]]]:
-    """Inspect every picture once in its life; what is known already is not opened again.
+    """Inspects every picture once; later calls read the stored results.
 
-    Some 20 ms a picture and core. Interrupted, it keeps what it has done.
+    Takes about 20 ms a picture and core. An interrupt keeps the results so far.
 
     Args:
         files: A path for each digest.
         max_pixels: See `decode_whole`.
-        folder: Where the results are kept.
+        folder: Folder of the stored results.
 
     Returns:
-        `MEASURES`, `FLAGS` and `fingerprint` by digest, of pictures that can be decoded; and
-        reason and detail by digest, of the others.
+        `MEASURES`, `FLAGS` and `fingerprint` by digest of the pictures that can be decoded, and
+        reason and detail by digest of the others.
 
     Raises:
-        RuntimeError: If the results cannot be kept.
+        EnvironmentFaultError: If the results cannot be stored.
     """
     path = folder / f"{_RECIPE}-{max_pixels}.parquet"
     known = _read(path)
@@ -82,7 +82,7 @@ def inspect_all(
 
 
 def inspect_picture(pixels: np.ndarray) -> dict[str, Any]:
-    """`MEASURES`, `FLAGS` and the fingerprint of one picture, uint8 RGB `(height, width, 3)`."""
+    """Returns `MEASURES`, `FLAGS` and the fingerprint of a picture: uint8 `(h, w, 3)`."""
     luminance = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     height, width = luminance.shape
     return {
@@ -99,9 +99,9 @@ def inspect_picture(pixels: np.ndarray) -> dict[str, Any]:
 
 
 def shows_face(luminance: np.ndarray) -> bool:
-    """Whether scikit-image's frontal cascade (local binary patterns) finds a face.
+    """Returns whether scikit-image's frontal cascade (local binary patterns) finds a face.
 
-    It misses plain faces too, and those that are turned, tilted or covered far more often: of
+    It misses some plain faces, and far more that are rotated, tilted or covered: of
     200 faces that it had found it lost 6 % when they were tilted by 10°, 53 % by 20°, 94 % by
     30°; with the left half covered 85 %, the forehead 73 %, the eyes 38 %, the mouth 20 %.
     """
@@ -109,7 +109,7 @@ def shows_face(luminance: np.ndarray) -> bool:
     scale = _FACE_EDGE / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     scaled = cv2.resize(luminance, size, interpolation=_interpolation(scale))
-    framed = np.pad(scaled, _APRON, mode="edge")
+    framed = np.pad(scaled, _PADDING, mode="edge")
     if min(framed.shape) <= _SMALLEST_FACE:
         return False
     found = _cascade().detect_multi_scale(
@@ -120,7 +120,7 @@ def shows_face(luminance: np.ndarray) -> bool:
 
 
 def _sharpness(luminance: np.ndarray) -> float:
-    """At one scale for all: a large picture would else count as blurred, a small one as sharp."""
+    """Returns the sharpness at one scale for all; else large pictures would count as blurred."""
     height, width = luminance.shape
     scale = _SHARPNESS_EDGE / (height * width) ** 0.5
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -129,7 +129,7 @@ def _sharpness(luminance: np.ndarray) -> float:
 
 
 def _interpolation(scale: float) -> int:
-    """OpenCV's way that does not alias."""
+    """Returns OpenCV's interpolation that does not alias."""
     return cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
 
 
@@ -144,7 +144,7 @@ def _cascade() -> Any:
 def _inspect_missing(
     files: Mapping[str, Path], max_pixels: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Rows as they are done, a bounded number ahead; OpenCV and the cascade work side by side."""
+    """Yields rows in order; threads work on a bounded number ahead."""
 
     def inspected(file: Path) -> dict[str, Any]:
         try:
@@ -171,7 +171,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _keep(new: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Add rows to what other processes may have added meanwhile; whole, or not at all."""
+    """Adds rows to those that other processes may have added meanwhile, and stores all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
@@ -182,7 +182,7 @@ def _keep(new: pd.DataFrame, path: Path) -> pd.DataFrame:
                 everything.to_parquet(file)
     except OSError as error:
         raise EnvironmentFaultError(
-            f"What was measured cannot be kept: {error.strerror or error}. "
+            f"The properties of the pictures cannot be stored: {error.strerror or error}. "
             f"Received: data.cache_dir={path.parent.parent}. "
             "Fix: free some space, or data.cache_dir=<another folder>"
         ) from error

@@ -1,4 +1,4 @@
-"""What lies in a cache folder: decoded pictures, and activations of frozen layers."""
+"""Inventory of a cache folder: decoded pictures and activations of frozen layers."""
 
 import contextlib
 import json
@@ -18,9 +18,9 @@ class Cache:
 
     Attributes:
         path: Its file or folder.
-        what: What it holds, for people.
-        num_pictures: Rows.
-        num_bytes: That it takes.
+        what: Description for people.
+        num_pictures: Number of rows.
+        num_bytes: Size on disk.
         last_used: Seconds since 1970.
     """
 
@@ -32,22 +32,22 @@ class Cache:
 
     @property
     def name(self) -> str:
-        """What a person calls it by."""
+        """Name by which a person evicts it."""
         return self.path.stem
 
 
 def inventory(cache_dir: Path) -> list[Cache]:
-    """All caches of a folder (`data.cache_dir`), the one that was used last first."""
+    """Returns all caches of a folder (`data.cache_dir`), the last used first."""
     found = []
-    for look, pattern in ((_pictures, "pictures/*.npy"), (_activations, "activations/*/")):
+    for read, pattern in ((_pictures, "pictures/*.npy"), (_activations, "activations/*/")):
         for path in cache_dir.glob(pattern):
-            with contextlib.suppress(FileNotFoundError):  # evicted, or renamed, just now
-                found.append(look(path))
+            with contextlib.suppress(FileNotFoundError):  # evicted or renamed meanwhile
+                found.append(read(path))
     return sorted(found, key=lambda cache: -cache.last_used)
 
 
 def evict(cache: Cache) -> None:
-    """Delete a cache. Processes that have it open keep it until they end."""
+    """Deletes a cache. Processes that have it open can use it until they end."""
     with FileLock(cache.path.with_suffix(".lock")):
         if cache.path.is_dir():
             shutil.rmtree(cache.path)
@@ -68,16 +68,17 @@ def _pictures(file: Path) -> Cache:
 
 def _activations(folder: Path) -> Cache:
     about: Mapping[str, Any] = {}
-    account = folder / "about.json"
+    description = folder / "about.json"
     used = folder.stat().st_mtime
-    what = "damaged"
+    what = "damaged, or of another version"
     try:
-        about = json.loads(account.read_text())
-        used = account.stat().st_mtime
+        about = json.loads(description.read_text())
+        used = description.stat().st_mtime
         view = "" if about["view"] is None else f", augmented view {about['view'] + 1}"
         shape = " × ".join(map(str, about["row_shape"]))
-        what = (f"activations ({shape}) after frozen {about['frozen']}, {about['image_size']} px, "
-                f"weights {about['weights'][:8]}{view}")  # fmt: skip
+        frozen, size = about["model.freeze"], about["data.image_size"]
+        weights = about["model.weights"][:8]
+        what = f"activations ({shape}) after frozen {frozen}, {size} px, weights {weights}{view}"
     except (OSError, ValueError, KeyError):
         pass
     size = sum(file.stat().st_size for file in folder.iterdir())

@@ -1,8 +1,8 @@
-"""Faces that the project draws itself, so that every command works with no download.
+"""Drawn faces, so that every command works without a download.
 
 They are cartoons: round faces and large eyes for children, wrinkles, gray and receding hair for
-the old. Their ages follow the seed study's. They show that the path works, and that a model
-learns; they say nothing about people.
+the old. Their ages are distributed as the seed study's. They show that training works; they say
+nothing about people.
 """
 
 import os
@@ -19,23 +19,20 @@ from PIL import Image
 from src.core.console import progress
 
 AGE_COUNTS = Path(__file__).parent / "seed_ages.csv"
-"""How many of the seed study's 7,591 faces have each age (counted in its `labels.csv`)."""
+"""Number of the seed study's 7,591 faces of each age (counted in its `labels.csv`)."""
 
-_VERSION = 1  # raise it when draw_face() gives other pixels
+_VERSION = 1  # to be raised when draw_face() gives other pixels
 _SIZE = 160  # px
 
 
 def draw_data_set(num_images: int, folder: Path) -> Path:
-    """A folder with `labels.csv` and `final_files/`, drawn on first use.
+    """Returns the root of a drawn data set, `labels.csv` and `final_files/`, drawn on first use.
 
     The same number of images always gives the same bytes.
 
     Args:
         num_images: Number of faces, >= 1.
-        folder: Where drawn data sets lie; each gets a folder of its own there.
-
-    Returns:
-        The data set's root.
+        folder: Parent of the folders of drawn data sets.
     """
     root = data_set_folder(num_images, folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,20 +46,20 @@ def draw_data_set(num_images: int, folder: Path) -> Path:
 
 
 def data_set_folder(num_images: int, folder: Path) -> Path:
-    """Where a drawn data set lies, whether or not it was drawn."""
+    """Returns the folder of a drawn data set, which need not exist yet."""
     return folder / f"{num_images}-v{_VERSION}"
 
 
 def draw_ages(num_images: int) -> np.ndarray:
-    """Ages in years, shape `(num_images,)`, evenly spaced through the seed study's, shuffled."""
+    """Returns ages in years, shape `(num_images,)`, evenly spaced among the seed study's."""
     counts = pd.read_csv(AGE_COUNTS)
     ages = np.repeat(counts["age"].to_numpy(), counts["count"].to_numpy())
-    places = (np.arange(num_images) + 0.5) / num_images * len(ages)
-    return np.random.default_rng(0).permutation(ages[places.astype(int)])
+    indices = (np.arange(num_images) + 0.5) / num_images * len(ages)
+    return np.random.default_rng(0).permutation(ages[indices.astype(int)])
 
 
 def draw_face(age: float, rng: np.random.Generator) -> np.ndarray:
-    """One face of the given age in years: uint8 RGB of shape `(160, 160, 3)`."""
+    """Returns a face of the given age in years, uint8 RGB of shape `(160, 160, 3)`."""
     youth = np.clip(1 - age / 20, 0, 1)  # 1 for a newborn, 0 from 20 years
     wear = np.clip((age - 25) / 65, 0, 1)  # 0 until 25 years, 1 from 90
     image = np.full((_SIZE, _SIZE, 3), rng.integers(40, 216, 3), np.uint8)
@@ -110,11 +107,11 @@ def draw_face(age: float, rng: np.random.Generator) -> np.ndarray:
 def _draw(num_images: int, root: Path) -> None:
     (root / "final_files").mkdir(parents=True)
     ages = draw_ages(num_images)
-    names = [f"{place:06d}.png" for place in range(num_images)]
+    names = [f"{index:06d}.png" for index in range(num_images)]
 
-    def draw(place: int) -> None:
-        image = draw_face(float(ages[place]), np.random.default_rng([num_images, place]))
-        Image.fromarray(image).save(root / "final_files" / names[place], compress_level=1)
+    def draw(index: int) -> None:
+        image = draw_face(float(ages[index]), np.random.default_rng([num_images, index]))
+        Image.fromarray(image).save(root / "final_files" / names[index], compress_level=1)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in progress(pool.map(draw, range(num_images)), "drawing faces", num_images):
@@ -126,7 +123,7 @@ def _draw(num_images: int, root: Path) -> None:
 def _ellipse(
     image: np.ndarray, centre: np.ndarray, axes: tuple[float, float], colour: object
 ) -> None:
-    """Draw a filled ellipse with a sixteenth of a pixel's precision."""
+    """Draws a filled ellipse with a sixteenth of a pixel's precision."""
     middle = tuple(int(round(value * 16)) for value in np.asarray(centre))
     radii = tuple(max(8, int(round(value * 16))) for value in axes)
     cv2.ellipse(image, middle, radii, 0, 0, 360, _colour(colour), -1, cv2.LINE_AA, 4)

@@ -1,4 +1,4 @@
-"""One large float16 array in files of some rows each, built once and shared by all processes."""
+"""A large float16 array in several files, built once and shared by processes."""
 
 import hashlib
 import json
@@ -14,12 +14,12 @@ from filelock import FileLock
 from src.core.errors import EnvironmentFaultError
 from src.core.files import whole_file
 
-SHARD_BYTES = 64_000_000  # what a killed build loses at most
+SHARD_BYTES = 64_000_000  # loss of a killed build at most
 _ABOUT = "about.json"
 
 
 class NotFloat16Error(ValueError):
-    """A value is infinite or not a number as a float16."""
+    """A value that is infinite or not a number as a float16."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ShardedArray:
     """Rows in memory-mapped files.
 
     Attributes:
-        shards: float16, all of the same number of rows but the last.
+        shards: float16, with equal numbers of rows except for the last.
     """
 
     shards: tuple[np.ndarray, ...]
@@ -36,23 +36,23 @@ class ShardedArray:
         return sum(len(shard) for shard in self.shards)
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        """Copies of these rows, float16 of shape `(len(rows), …)`."""
+        """Returns copies of these rows, float16 of shape `(len(rows), …)`."""
         if len(self.shards) == 1:
             return self.shards[0][rows]
         rows_a_shard = len(self.shards[0])
         result = np.empty((len(rows), *self.shards[0].shape[1:]), np.float16)
-        for place, row in enumerate(rows):
-            result[place] = self.shards[row // rows_a_shard][row % rows_a_shard]
+        for index, row in enumerate(rows):
+            result[index] = self.shards[row // rows_a_shard][row % rows_a_shard]
         return result
 
 
 def num_bytes(num_rows: int, row_shape: tuple[int, ...]) -> int:
-    """What an array takes on disk."""
+    """Returns the size of an array on disk."""
     return 2 * num_rows * int(np.prod(row_shape))
 
 
 def num_missing_rows(folder: Path, about: Mapping[str, Any]) -> int:
-    """How many rows `open_or_build` would compute."""
+    """Returns the number of rows that `open_or_build` would compute."""
     path, row_shape = folder / _key(about), tuple(about["row_shape"])
     files = _files(path, int(about["rows"]), row_shape)
     return sum(len(rows) for file, rows in files if not _is_whole(file, rows, row_shape))
@@ -61,26 +61,26 @@ def num_missing_rows(folder: Path, about: Mapping[str, Any]) -> int:
 def open_or_build(
     folder: Path, about: Mapping[str, Any], compute: Callable[[np.ndarray], np.ndarray]
 ) -> ShardedArray:
-    """Open an array, computing what is missing of it.
+    """Opens an array and computes its missing rows.
 
-    A file gets its name only when it is whole and on disk: a killed build goes on after its last
-    whole file. Processes that need the same array at once wait for one of them to build it.
+    A file gets its name when it is complete: a killed build continues after its last complete
+    file. Processes that need the same array at once wait for one of them to build it.
 
     Args:
-        folder: Where arrays lie.
-        about: What the array is, in JSON; its hash is the array's name, so it must tell apart
-            all that differs. `rows` and `row_shape` say how large it is.
-        compute: The values of some rows, given their numbers: those of one file, rising.
+        folder: Parent folder of the arrays.
+        about: Description of the array, in JSON; its hash is the array's name. `rows` and
+            `row_shape` are its shape.
+        compute: Returns the values of rows, given their numbers: those of one file, rising.
 
     Raises:
         NotFloat16Error: If a value is too large for a float16, or no number.
-        RuntimeError: If the files cannot be written, as on a full disk.
+        EnvironmentFaultError: If the files cannot be written, as on a full disk.
     """
     path = folder / _key(about)
     num_rows, row_shape = int(about["rows"]), tuple(about["row_shape"])
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{path.name}.lock"):  # also against who evicts it
+        with FileLock(folder / f"{path.name}.lock"):  # also against eviction
             path.mkdir(exist_ok=True)
             if not (path / _ABOUT).is_file():
                 (path / _ABOUT).write_text(json.dumps(about, indent=2))
@@ -90,7 +90,7 @@ def open_or_build(
                     values = _converted(compute(rows))
                     with whole_file(file) as opened:
                         np.save(opened, values)
-            os.utime(path / _ABOUT)  # when it was last used
+            os.utime(path / _ABOUT)  # time of the last use
             return ShardedArray(tuple(np.load(file, mmap_mode="r") for file, _ in files))
     except OSError as error:
         megabytes = num_bytes(num_rows, row_shape) / 1e6
@@ -107,7 +107,7 @@ def _key(about: Mapping[str, Any]) -> str:
 
 
 def _files(path: Path, num_rows: int, row_shape: tuple[int, ...]) -> list[tuple[Path, np.ndarray]]:
-    """Every file of the array with the rows in it."""
+    """Returns each file of the array with its rows."""
     rows_a_shard = max(1, SHARD_BYTES // num_bytes(1, row_shape))
     return [
         (path / f"{number:05d}.npy", np.arange(start, min(start + rows_a_shard, num_rows)))

@@ -1,4 +1,4 @@
-"""Dealing faces to training, validation and test."""
+"""Splits of faces into training, validation and test parts."""
 
 import hashlib
 
@@ -11,15 +11,17 @@ from src.core.errors import UsageError
 PARTS = ("train", "val", "test")
 
 
-def assign_splits(faces: pd.DataFrame, split: SplitConfig) -> pd.Series:
-    """The part of each face: train, val or test.
+def assign_splits(faces: pd.DataFrame, split: SplitConfig, label: str) -> pd.Series:
+    """Returns the part of each face: train, val or test.
 
-    Byte-identical pictures always land in one part. The result depends on the faces and on
-    `split.seed`, not on the order of files or rows (but for `notebook`, which is defined by it).
+    Byte-identical pictures are always in one part. The result depends on the faces and on
+    `split.seed`, not on the order of files or rows (except for `notebook`, which is defined by
+    it).
 
     Args:
-        faces: With columns row, age, digest and official_split; one row for each face.
+        faces: With columns row, digest, official_split and that of the label; one row a face.
         split: Method, fractions and seed.
+        label: Name of the label's column.
 
     Returns:
         Series of part names, aligned with `faces`.
@@ -29,7 +31,7 @@ def assign_splits(faces: pd.DataFrame, split: SplitConfig) -> pd.Series:
     """
     match split.method:
         case SplitMethod.stratified:
-            parts = _deal_stratified(faces, split)
+            parts = _split_stratified(faces, split, label)
         case SplitMethod.notebook:
             parts = _first_rows_validate(faces, split.val_fraction)
         case SplitMethod.official:
@@ -40,10 +42,10 @@ def assign_splits(faces: pd.DataFrame, split: SplitConfig) -> pd.Series:
 
 
 def refuse_empty_parts(parts: pd.Series, method: SplitMethod) -> None:
-    """Check that there is something to train and to validate on.
+    """Checks that there are faces to train and to validate on.
 
     Raises:
-        UsageError: If there is not.
+        UsageError: If a part is empty.
     """
     for part in ("train", "val"):
         if not (parts == part).any():
@@ -54,15 +56,15 @@ def refuse_empty_parts(parts: pd.Series, method: SplitMethod) -> None:
             )
 
 
-def _deal_stratified(faces: pd.DataFrame, split: SplitConfig) -> pd.Series:
-    """Systematic sampling along age: every age range gives its share to every part.
+def _split_stratified(faces: pd.DataFrame, split: SplitConfig, label: str) -> pd.Series:
+    """Samples systematically along the label: every range gives its share to every part.
 
-    Distinct pictures are lined up by age, in a seeded random order among equals; walking down
-    the line, a part gets a face each time its running total passes a whole number (Madow 1949).
+    Distinct pictures are sorted by label, in a seeded random order among equals; a part gets a
+    face each time its running total passes a whole number (Madow 1949).
     """
     line = faces.drop_duplicates("digest").copy()
     line["draw"] = [_draw(split.seed, digest) for digest in line["digest"]]
-    line = line.sort_values(["age", "draw"])
+    line = line.sort_values([label, "draw"])
     rng = np.random.default_rng(split.seed)
     is_test = _systematic_sample(len(line), split.test_fraction, rng.random())
     rest = ~is_test
@@ -73,7 +75,7 @@ def _deal_stratified(faces: pd.DataFrame, split: SplitConfig) -> pd.Series:
 
 
 def _systematic_sample(count: int, fraction: float, start: float) -> np.ndarray:
-    """Boolean mask that picks `fraction` of `count` places, evenly spaced, offset `start`."""
+    """Returns a mask that selects `fraction` of `count`, evenly spaced, with offset `start`."""
     totals = np.floor(np.arange(count + 1) * fraction + start + 1e-9)
     return np.diff(totals) > 0
 
@@ -83,7 +85,7 @@ def _draw(seed: int, digest: str) -> str:
 
 
 def _first_rows_validate(faces: pd.DataFrame, fraction: float) -> pd.Series:
-    """Keras's `validation_split`: the first rows validate, in the order of the table."""
+    """Splits as Keras's `validation_split` does: the first rows of the table validate."""
     in_order = faces.sort_values("row")
     num_val = int(len(faces) * fraction)
     parts = ["val"] * num_val + ["train"] * (len(faces) - num_val)

@@ -1,4 +1,4 @@
-"""The raw table of a data set: one row for each face that a layout lists, nothing judged yet."""
+"""Raw table of a data set: one row for each face that a layout lists, before any check."""
 
 import csv
 import os
@@ -10,16 +10,8 @@ import pandas as pd
 from src.config.schema import ColumnsConfig, DataConfig, Layout
 from src.core.errors import MissingFileError, UsageError
 
-COLUMNS = ("row", "file_name", "age_text", "official_split", "malformed")
-"""Columns of a raw table.
-
-row: 1-based position in the layout's own listing. file_name: path relative to the root.
-age_text: the age as written. official_split: train, val, test or empty. malformed: why the row
-could not be read, or empty.
-"""
-
 Row = tuple[str, str, str, str]
-"""file_name, age_text, official_split, malformed."""
+"""file_name, label as written, official split, reason why the row is malformed."""
 
 _SPLIT_NAMES = {
     "train": "train",
@@ -33,12 +25,22 @@ _APPA_REAL_PARTS = ("train", "valid", "test")
 _UTKFACE_AGE = re.compile(r"(\d+)_")
 
 
-def read_table(data: DataConfig, root: Path) -> pd.DataFrame:
-    """List every face of the data set below `root`, with the columns `COLUMNS`.
+def read_table(data: DataConfig, root: Path, text_column: str) -> pd.DataFrame:
+    """Lists every face of the data set below `root`.
+
+    Args:
+        data: Layout and names of files and columns.
+        root: Folder of the data set.
+        text_column: Name of the column of labels as written.
+
+    Returns:
+        A table with the columns row (from 1, in the layout's own listing), file_name (relative to
+        the root), the text column, official_split (train, val, test or empty) and malformed
+        (reason why the row could not be read, or empty).
 
     Raises:
-        FileNotFoundError: If the layout's table or folder is missing.
-        ValueError: If the table lacks a column, or holds no row.
+        MissingFileError: If the layout's table is missing.
+        UsageError: If the table lacks a column, or holds no row.
     """
     match data.layout:
         case Layout.utkface:
@@ -52,7 +54,8 @@ def read_table(data: DataConfig, root: Path) -> pd.DataFrame:
             f"The data set has no rows. Received: data.root={root} (data={data.layout}). "
             "Fix: point data.root at the folder that holds the faces"
         )
-    table = pd.DataFrame(rows, columns=COLUMNS[1:])
+    columns = ["file_name", text_column, "official_split", "malformed"]
+    table = pd.DataFrame(rows, columns=columns)
     table.insert(0, "row", range(1, len(table) + 1))
     return table
 
@@ -94,7 +97,7 @@ def _list_appa_real(root: Path, part: str) -> list[Row]:
 
 
 def _list_utkface(root: Path) -> list[Row]:
-    """The age is what stands before the first `_`; the other fields may be malformed."""
+    """Returns rows whose label precedes the first `_`; the other fields may be malformed."""
     files = sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file())
     rows = []
     for file in files:
@@ -110,10 +113,10 @@ def _list_utkface(root: Path) -> list[Row]:
 
 
 def _read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """All records as text; the key "" says what is wrong with a record's shape, or is empty."""
+    """Returns all records as text; the key "" holds an error in a record's shape, or is empty."""
     if not path.is_file():
         raise MissingFileError(
-            f"The table of ages is missing. Received: {path}. Fix: data.root=<its folder>, "
+            f"The table of labels is missing. Received: {path}. Fix: data.root=<its folder>, "
             "data.labels_file=<its name>, or another data=<layout>"
         )
     with path.open(encoding="utf-8-sig", errors="replace") as file:
@@ -128,14 +131,14 @@ def _read_csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
 
 
 def _split_line(line: str) -> list[str]:
-    """Fields of one line. Lines are read one by one, or a stray quote would swallow the rest."""
+    """Returns the fields of a line. Read as a whole, a file would lose all after a stray quote."""
     try:
         return [field.strip() for field in next(csv.reader([line.rstrip("\r\n")]))]
-    except csv.Error:  # a field beyond all measure
+    except csv.Error:  # a field above the limit of the csv module
         return [line[:80]]
 
 
 def _split_name(text: str) -> str:
-    """The project's word for a split; an unknown word is kept, for the error message."""
+    """Returns the project's word for a split; an unknown word is kept, for the error message."""
     word = text.strip().lower()
     return _SPLIT_NAMES.get(word, word)

@@ -1,4 +1,4 @@
-"""A small copy of a picture, for a page."""
+"""Thumbnails for pages."""
 
 import io
 from pathlib import Path
@@ -10,7 +10,7 @@ from src.data.decoding import decode_whole
 
 
 def thumbnail(path: Path, max_pixels: int, edge: int = 160) -> bytes:
-    """A JPEG file, upright, in the picture's own proportions.
+    """Returns a JPEG file, upright, in the picture's own proportions.
 
     Args:
         path: A picture that can be decoded.

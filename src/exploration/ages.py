@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from src.core.metrics import AGE_BANDS
+from src.config.schema import AGE_BANDS
 from src.data.sample import AGE_COUNTS
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from src.core.metrics import AGE_BANDS
+from src.config.schema import AGE_BANDS
 from src.data.splits import PARTS
 from src.exploration.ages import band_counts, band_names, bands_of
 

@@ -8,10 +8,11 @@ import pandas as pd
 
 from src.config.schema import DataConfig
 from src.core.errors import UsageError
-from src.data.audit import add_unusable_pictures, parse_age
+from src.data.audit import add_unusable_pictures, parse_label
 from src.data.dataset import digest_of, list_faces
-from src.data.fingerprint import look_alikes
+from src.data.fingerprint import near_duplicates
 from src.data.inspection import inspect_all
+from src.records.terms import neutral_target
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Survey:
     @property
     def digest(self) -> str:
         """The `data_digest` of trials on these faces; empty without pictures."""
-        return digest_of(self.faces) if self.has_pictures else ""
+        return digest_of(self.faces, "age") if self.has_pictures else ""
 
     def part(self, name: str) -> pd.DataFrame:
         """The faces of `train`, `val` or `test`."""
@@ -62,8 +63,9 @@ def survey(data: DataConfig) -> Survey:
         ValueError: If no row has an age.
         RuntimeError: If the cache cannot be written.
     """
-    listing = list_faces(data)
-    parsed = [parse_age(text) for text in listing.table["age_text"]]
+    target = neutral_target()
+    listing = list_faces(data, target)
+    parsed = [parse_label(text, target) for text in listing.table["age_text"]]
     ages = np.array([age for age, reason, _ in parsed if not reason], np.float64)
     if not len(ages):
         raise UsageError(
@@ -82,10 +84,10 @@ def survey(data: DataConfig) -> Survey:
             Path(data.cache_dir) / "inspections",
         )
         num_drawn = len(faces)
-        faces, findings = add_unusable_pictures(findings, faces, problems)
+        faces, findings = add_unusable_pictures(findings, faces, problems, target)
         usable_fraction *= len(faces) / num_drawn
         faces = faces.join(measured, on="digest")
-        pairs = _name_pairs(faces, look_alikes(measured["fingerprint"]))
+        pairs = _name_pairs(faces, near_duplicates(measured["fingerprint"]))
     return Survey(
         ages, faces, findings, pairs, len(listing.table), 1 - usable_fraction, listing.root
     )

@@ -1,4 +1,4 @@
-"""The regressor, its optimizer and its runtime. The one door to Keras's building blocks."""
+"""The regressor, its optimizer and the settings of Keras."""
 
 from src.model.backbone import fetch_weights
 from src.model.initial import initialise

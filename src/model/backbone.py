@@ -44,7 +44,7 @@ def _build_tiny(shape: tuple[int, int, int], name: str) -> keras.Model:
 
 
 def load_weights(backbone: keras.Model, weights: str) -> None:
-    """Take weights from elsewhere.
+    """Loads weights into a backbone.
 
     Args:
         backbone: Changed in place.
@@ -52,8 +52,8 @@ def load_weights(backbone: keras.Model, weights: str) -> None:
             (`.h5`), or a whole regressor that a trial saved (`.keras`).
 
     Raises:
-        FileNotFoundError: If ImageNet's weights are not on disk and cannot be fetched.
-        ValueError: If the file holds no weights that fit.
+        MissingFileError: If ImageNet's weights are not on disk and cannot be fetched.
+        UsageError: If the file holds no weights that fit.
     """
     path = fetch_weights(weights)
     try:
@@ -71,14 +71,14 @@ def load_weights(backbone: keras.Model, weights: str) -> None:
 
 
 def freeze(backbone: keras.Model, until: str, freeze_batch_norm: bool) -> None:
-    """Stop layers from learning.
+    """Freezes layers.
 
     Args:
         backbone: Changed in place.
         until: `none`, `backbone` for all of it, or the name of the last block to freeze, such
             as `conv4_block6`, or of a whole stage, such as `conv4`.
-        freeze_batch_norm: Freeze batch norm everywhere, statistics included. Keras runs a frozen
-            batch norm in inference mode. In frozen blocks it is frozen in any case.
+        freeze_batch_norm: Freeze batch norm everywhere, with its statistics. Keras runs a frozen
+            batch norm in inference mode. In frozen blocks it is always frozen.
     """
     if until == "backbone":
         backbone.trainable = False
@@ -95,27 +95,27 @@ def freeze(backbone: keras.Model, until: str, freeze_batch_norm: bool) -> None:
 
 
 def last_frozen_layer(backbone: keras.Model, until: str) -> str:
-    """Name of the layer whose output is the last that does not change, for a block or a stage."""
+    """Returns the name of the last frozen layer, for a block or a stage."""
     return [layer.name for layer in backbone.layers if layer.name.startswith(f"{until}_")][-1]
 
 
 def set_batch_norm_momentum(backbone: keras.Model, momentum: float) -> None:
-    """Say how slowly running means and variances follow the batches.
+    """Sets how slowly running means and variances follow the batches.
 
     Args:
         backbone: Changed in place.
-        momentum: Share of the old value kept at each step, [0, 1). Inference is noise until some
-            `5 / (1 - momentum)` steps have been trained, if the statistics were wrong at first.
+        momentum: Share of the old value kept at each step, [0, 1). Inference is unreliable for
+            about `5 / (1 - momentum)` steps if the initial statistics were wrong.
     """
     for layer in _batch_norms(backbone):
         layer.momentum = momentum
 
 
 def fetch_weights(weights: str) -> Path:
-    """The file of weights; ImageNet's are fetched into Keras's own cache, and checked by Keras.
+    """Returns the file of weights; Keras fetches ImageNet's into its cache and checks them.
 
     Raises:
-        FileNotFoundError: If ImageNet's weights are not on disk and cannot be fetched.
+        MissingFileError: If ImageNet's weights are not on disk and cannot be fetched.
     """
     if weights != "imagenet":
         return Path(weights)

@@ -1,4 +1,4 @@
-"""Keras's optimizers and learning-rate schedules, by their own names."""
+"""Keras's optimizers and learning-rate schedules."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ _NUMBERS = ("initial_learning_rate", "decay_steps", "alpha", "warmup_target", "w
 
 
 class LiveCosineDecay(keras.optimizers.schedules.CosineDecay):
-    """Keras's cosine, its numbers in variables: a traced step takes others as they are."""
+    """Keras's cosine decay with its numbers in variables: a traced step takes other numbers."""
 
     def __init__(self, peak: float, warmup_steps: int, decay_steps: int, alpha: float) -> None:
         warms_up = warmup_steps > 0
@@ -28,11 +28,11 @@ class LiveCosineDecay(keras.optimizers.schedules.CosineDecay):
 
     @property
     def warms_up(self) -> bool:
-        """Whether its arithmetic has a warm-up, however short."""
+        """Whether the schedule has a warm-up, even one of no step."""
         return self.warmup_target is not None
 
     def become(self, other: "LiveCosineDecay") -> None:
-        """Take over the numbers of another one, which warms up if this one does."""
+        """Takes over the numbers of another schedule, which warms up if this one does."""
         for name in _NUMBERS:
             if getattr(self, name) is not None:
                 getattr(self, name).assign(getattr(other, name))
@@ -41,7 +41,7 @@ class LiveCosineDecay(keras.optimizers.schedules.CosineDecay):
 def build_optimizer(
     optimizer: OptimizerConfig, schedule: ScheduleConfig, steps_per_epoch: int, epochs: int
 ) -> keras.Optimizer:
-    """The optimizer that the configuration names, with its schedule inside.
+    """Returns the configured optimizer with its schedule.
 
     Args:
         optimizer: Class name and arguments, as Keras spells them.
@@ -60,7 +60,7 @@ def build_optimizer(
 def learning_rate(
     peak: float, schedule: ScheduleConfig, steps_per_epoch: int, epochs: int
 ) -> float | LiveCosineDecay:
-    """A number where it never changes. A cosine that ends at its peak is a constant.
+    """Returns a number if the rate is constant, else a schedule.
 
     Args:
         peak: Learning rate after the warm-up.

@@ -1,8 +1,8 @@
-"""ResNet50 with one output: a face in, an age in years out."""
+"""Regressor: a backbone with one output, from a picture to the target."""
 
 import keras
 
-from src.config.schema import DropoutPosition, InputMode, ModelConfig
+from src.config.schema import DropoutPosition, InputMode, ModelConfig, TargetConfig
 from src.model.backbone import (
     build_backbone,
     freeze,
@@ -16,37 +16,38 @@ IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
 """Mean of ImageNet's pixels as `keras.applications.resnet.preprocess_input` subtracts it."""
 
 
-def build_regressor(model: ModelConfig, image_size: int) -> keras.Model:
-    """Build the regressor, with frozen layers as configured; see `initialise` for its weights.
+def build_regressor(model: ModelConfig, image_size: int, target: TargetConfig) -> keras.Model:
+    """Returns the regressor, with frozen layers as configured; see `initialise` for its weights.
 
-    Input: uint8 RGB of shape `(n, image_size, image_size, 3)`. Output: float32 of shape
-    `(n, 1)`, years. Preprocessing is part of the model, so whoever loads it feeds it plain
-    pictures. Under a mixed policy the output layer stays float32.
+    Input: uint8 RGB of shape `(n, image_size, image_size, 3)`. Output: float32 of shape `(n, 1)`,
+    in the unit of the target. Preprocessing is part of the model. Under a mixed policy the output
+    layer stays float32.
 
     Args:
-        model: Architecture and what of it is frozen.
+        model: Architecture and frozen layers.
         image_size: Edge of the pictures, px, >= 32.
+        target: The predicted quantity; model and output are named after it.
     """
     pictures = keras.Input((image_size, image_size, 3), dtype="uint8", name="pictures")
     backbone = build_backbone(model.backbone, image_size)
     freeze(backbone, model.freeze, model.freeze_batch_norm)
     set_batch_norm_momentum(backbone, model.batch_norm_momentum)
     value = backbone(_preprocess(pictures, model.input_mode))
-    for layer in head_layers(model):
+    for layer in head_layers(model, target.output):
         value = layer(value)
-    return keras.Model(pictures, value, name="age_regressor")
+    return keras.Model(pictures, value, name=f"{target.output}_regressor")
 
 
 def divide(regressor: keras.Model, model: ModelConfig) -> tuple[keras.Model | None, keras.Model]:
-    """The regressor in two models, which share its layers and so its weights.
+    """Divides the regressor into two models, which share its layers and weights.
 
     Args:
-        regressor: As `build_regressor` made it.
-        model: What it was made from.
+        regressor: Returned by `build_regressor`.
+        model: Its configuration.
 
     Returns:
-        The frozen part, from pictures to the activations at its end, None where nothing is
-        frozen; and the part that learns, from those activations to years.
+        The frozen part, from pictures to the activations at its end, None if no layer is frozen;
+        and the learning part, from those activations to the output.
     """
     if model.freeze == "none":
         return None, regressor
@@ -72,7 +73,7 @@ def divide(regressor: keras.Model, model: ModelConfig) -> tuple[keras.Model | No
 
 
 def inference_model(regressor: keras.Model) -> keras.Model:
-    """The same weights without optimizer and loss: 95 MB instead of 283, and Keras's own layers."""
+    """Returns a copy without optimizer and loss (95 MB, not 283) and with Keras's own layers."""
 
     def plain(layer: keras.layers.Layer) -> keras.layers.Layer:
         if isinstance(layer, Dropout):
@@ -80,7 +81,7 @@ def inference_model(regressor: keras.Model) -> keras.Model:
             return keras.layers.Dropout(rate, name=layer.name)
         return layer
 
-    # Without optimizer and loss: Keras would copy those too, and knows no LiveCosineDecay.
+    # Without optimizer and loss, which Keras would copy too: it cannot load a LiveCosineDecay.
     bare = keras.Model(regressor.inputs, regressor.outputs, name=regressor.name)
     return keras.models.clone_model(bare, clone_function=plain)
 

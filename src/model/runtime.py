@@ -7,13 +7,13 @@ from src.core.console import native_chatter_hidden
 
 
 def set_up(seed: int, precision: Precision, deterministic: bool) -> None:
-    """Seed everything, choose the dtype policy, and forget earlier models.
+    """Seeds all generators, sets the dtype policy and clears earlier models.
 
     Args:
         seed: Seeds Python, NumPy and the backend; 0 is a seed.
         precision: Keras's dtype policy.
-        deterministic: Forbid operations whose result may depend on timing. Once forbidden, they
-            stay so: TensorFlow has no way back within a process.
+        deterministic: Forbid operations whose result may depend on timing, for the rest of the
+            process: TensorFlow cannot allow them again.
     """
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
@@ -22,6 +22,6 @@ def set_up(seed: int, precision: Precision, deterministic: bool) -> None:
         import tensorflow as tf
 
         with native_chatter_hidden():
-            tf.config.list_logical_devices()  # looks for GPUs now, and complains now
+            tf.config.list_logical_devices()  # initialises GPUs, with messages
         if deterministic:
             tf.config.experimental.enable_op_determinism()

@@ -61,7 +61,8 @@ def as_csv(trials: Sequence[TrialRecord], objective: Objective) -> str:
     compared = objective.metric
     metrics = list(dict.fromkeys(
         [compared, names.low(compared), names.high(compared), names.BEST_VAL_MAE,
-         names.BEST_TRAIN_MAE, names.BEST_GAP, names.BEST_EPOCH]
+         names.BEST_TRAIN_MAE, names.BEST_GAP, names.BEST_EPOCH,
+         *sorted(key for trial in trials for key in trial.metrics if key.startswith("val/"))]
     ))  # fmt: skip
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["trial", *varied, *metrics, "state", "seconds", "run_id"])

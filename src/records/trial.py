@@ -48,14 +48,14 @@ class TrialRecord:
 
 
 def numbered(trials: Sequence[TrialRecord], study: str, number: int) -> TrialRecord:
-    """The trial with this number.
+    """Returns the trial with this number: of several the last complete one, else the last.
 
     Raises:
         UsageError: If the study has no such trial.
     """
-    for trial in trials:
-        if trial.number == number:
-            return trial
+    found = [trial for trial in trials if trial.number == number]
+    if found:
+        return ([each for each in found if each.state is State.COMPLETE] or found)[-1]
     known = sorted(trial.number for trial in trials if trial.number is not None)
     has = f"it has {len(known)}, numbered {known[0]}–{known[-1]}" if known else "it has none"
     raise UsageError(

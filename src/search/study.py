@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from src.config import Config, configuration_hash, program, run_name, stack_group
+from src.core import names
 from src.core.errors import UsageError
 from src.core.names import State
 from src.data import prepare
@@ -164,7 +165,11 @@ class StudyBook:
         record = self._records.get(key)
         if record is not None:
             self._adopt(record, job)
-            job.outcome = outcome_of(record) if record.state in _ENDED else None
+            # One whose artifacts could not be stored stores them, without training.
+            is_ended = record.state in _ENDED and (
+                self._is_adaptive or names.ARTIFACT_FAILURE not in record.tags
+            )
+            job.outcome = outcome_of(record) if is_ended else None
         return job
 
     def start(self, job: Job) -> list[str]:
@@ -184,8 +189,8 @@ class StudyBook:
 
     def _make_runs(self, jobs: Sequence[Job]) -> None:
         """Runs for trials that have none, all at once."""
-        names = [run_name(self._configs[job.number]) for job in jobs]
-        run_ids = self._store.create_trials(list(zip(names, map(self._tags, jobs), strict=True)))
+        titles = [run_name(self._configs[job.number]) for job in jobs]
+        run_ids = self._store.create_trials(list(zip(titles, map(self._tags, jobs), strict=True)))
         for job, run_id in zip(jobs, run_ids, strict=True):
             self._records[self._keys[job.number]] = self._store.trial(run_id)
 
@@ -305,9 +310,10 @@ class StudyBook:
 
     def digest(self, config: Config) -> str:
         """The data's digest; reading it also finds its mistakes, and fills the picture cache."""
-        name = json.dumps(dataclasses.asdict(dataclasses.replace(config.data, batch_size=1)))
+        data = dataclasses.replace(config.data, batch_size=1)
+        name = json.dumps([dataclasses.asdict(data), dataclasses.asdict(config.target)])
         if name not in self._digests:
-            self._digests[name] = prepare(config.data).digest
+            self._digests[name] = prepare(config.data, config.target).digest
         return self._digests[name]
 
 

@@ -16,6 +16,7 @@ from src.search import plan
 from src.search.launch import Order, open_loop, simulate
 from src.search.loop import Loop, Workers
 from src.search.progress import Progress
+from src.tracking.lookup import announce_new_study
 from src.tracking.study import StudyStore, open_study
 from src.tracking.views import save_views, study_links
 
@@ -37,6 +38,7 @@ def run_study(order: Order, workers: StudyWorkers) -> None:
         RuntimeError: If it ended early, or trials failed; all is recorded.
         KeyboardInterrupt: If it was interrupted; the trials that ran have saved their states.
     """
+    announce_new_study(order.experiment, order.study)
     with open_study(order.experiment, order.study) as store:
         status, state = "FAILED", State.FAILED
         try:

@@ -1,4 +1,4 @@
-"""How sure a number is. NumPy and SciPy alone."""
+"""Confidence intervals and tests. Needs only NumPy and SciPy."""
 
 from src.statistics.comparison import Contenders, holm
 from src.statistics.crossed import CrossedFit, Estimate, Faces, Outcome, interaction_p_value

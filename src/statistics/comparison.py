@@ -1,4 +1,4 @@
-"""Which of many is the best, and which could be, when all are measured on the same faces."""
+"""Comparison of many configurations that are measured on the same faces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 _NUM_DRAWS = 2000
-_SEED = 0  # of the draws: the same study gives the same report
+_SEED = 0  # fixed, so that the same study gives the same report
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,13 @@ class Contenders:
     """Configurations to be compared, each with the mean of its replicates.
 
     Attributes:
-        errors: Absolute error of each configuration on each face, mean over its replicates,
-            years, shape `(k, n)`.
-        num_replicates: Of each configuration, shape `(k,)`.
-        replicate_variance: Of a single training's MAE around its configuration's, years squared;
-            0 where there are no replicates.
-        face_variance: What the sampling of faces contributes to it, years squared.
-        degrees_of_freedom: Of the first; 0 where there are no replicates.
+        errors: Absolute error of each configuration on each face, mean over its replicates, shape
+            `(k, n)`.
+        num_replicates: Number of replicates of each configuration, shape `(k,)`.
+        replicate_variance: Variance of a single training's MAE around its configuration's; 0
+            without replicates.
+        face_variance: Part of it that comes from the sampling of faces.
+        degrees_of_freedom: Of `replicate_variance`; 0 without replicates.
     """
 
     errors: np.ndarray
@@ -32,11 +32,11 @@ class Contenders:
 
     @classmethod
     def of_trials(cls, errors: np.ndarray, groups: Sequence[int]) -> "Contenders":
-        """From single trials, the spread of replicates pooled over all configurations.
+        """Returns the configurations of single trials, the replicates' variance pooled.
 
         Args:
-            errors: Absolute errors, years, shape `(num_trials, n)`.
-            groups: Which configuration each trial belongs to, 0 … k − 1, all of them present.
+            errors: Absolute errors, shape `(num_trials, n)`.
+            groups: Index of each trial's configuration, 0 … k − 1, all of them present.
         """
         indicator = np.equal.outer(np.arange(max(groups) + 1), np.asarray(groups)).astype(float)
         counts = indicator.sum(axis=1)
@@ -54,36 +54,36 @@ class Contenders:
 
     @cached_property
     def means(self) -> np.ndarray:
-        """MAE of each configuration, years, shape `(k,)`."""
+        """MAE of each configuration, shape `(k,)`."""
         return np.asarray(self.errors.mean(axis=1))
 
     @cached_property
     def best(self) -> int:
-        """The configuration with the lowest MAE."""
+        """Index of the configuration with the lowest MAE."""
         return int(np.argmin(self.means))
 
     def intervals(self, confidence: float = 0.95) -> np.ndarray:
-        """Of each configuration's MAE, years, shape `(k, 2)`: other faces, other trainings.
+        """Returns the interval of each MAE over other faces and trainings, shape `(k, 2)`.
 
-        Percentiles of a bootstrap over faces (Efron 1979), to which draws of the spread between
-        replicates are added where there are any.
+        Percentiles of a bootstrap over faces (Efron 1979), to which draws of the variance between
+        replicates are added if there are any.
         """
         tails = [(1 - confidence) / 2, (1 + confidence) / 2]
         ends = np.quantile(self._draws, tails, axis=0).T
         return np.maximum(self.means[:, None] + ends, 0.0)
 
     def could_be_best(self, confidence: float = 0.95) -> np.ndarray:
-        """Which configurations cannot be told from the best, boolean of shape `(k,)`.
+        """Returns which configurations are not significantly worse than the best, shape `(k,)`.
 
-        All are resampled together, face by face, so what makes a face hard for all of them
-        cancels. The largest difference that chance alone makes between any two of those left is
-        the threshold; whoever is further behind the best leaves, until nobody does (a model
+        All are resampled together, face by face, so that the difficulty of a face, common to all
+        of them, cancels. The threshold is the largest difference between any two of the remaining
+        configurations by chance. Those further behind the best are removed, until none is (a model
         confidence set with the range as its statistic: Hansen, Lunde and Nason 2011,
-        Econometrica 79). Where all are alike, nobody is marked in 95 % of studies.
+        Econometrica 79). If all are equal, none is removed in 95 % of studies.
         """
         behind = self.means - self.means[self.best]
         left = np.ones(len(behind), bool)
-        if self.errors.shape[1] < 2:  # one face tells nothing of others
+        if self.errors.shape[1] < 2:  # one face has no variance between faces
             return left
         while True:
             draws = self._draws[:, left]
@@ -94,24 +94,24 @@ class Contenders:
             left = still
 
     def optimism(self) -> float:
-        """By how many years the winner's MAE flatters it, because it won, >= 0.
+        """Returns the selection bias of the winner's MAE, >= 0.
 
-        Each draw has a winner of its own, whose drawn MAE is lower than its MAE on all faces; the
-        mean difference (bootstrap estimate of selection bias, after Efron 1983).
+        The winner of each draw has a drawn MAE below its MAE on all faces; the bias is the mean
+        difference (bootstrap estimate of optimism, after Efron 1983).
         """
         winners = np.argmin(self.means + self._draws, axis=1)
         return max(0.0, -float(self._draws[np.arange(len(winners)), winners].mean()))
 
     @cached_property
     def _draws(self) -> np.ndarray:
-        """Deviations of the MAEs by chance, years, shape `(_NUM_DRAWS, k)`."""
+        """Deviations of the MAEs by chance, shape `(_NUM_DRAWS, k)`."""
         rng = np.random.default_rng(_SEED)
         count = self.errors.shape[1]
         weights = rng.multinomial(count, np.full(count, 1 / count), _NUM_DRAWS)
         centred = self.errors - self.means[:, None]
         draws = weights.astype(np.float32) @ centred.T.astype(np.float32) / count
         if self.degrees_of_freedom:
-            # What the spread may truly be, less what resampled faces bring by themselves.
+            # Draws of the true variance, minus the part that resampled faces contribute.
             shrink = rng.chisquare(self.degrees_of_freedom, (_NUM_DRAWS, 1))
             spread = self.replicate_variance * self.degrees_of_freedom / shrink
             variance = np.maximum(spread - self.face_variance, 0) / self.num_replicates
@@ -120,7 +120,7 @@ class Contenders:
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
-    """p-values adjusted so that all tests together err with the chance of one (Holm 1979)."""
+    """Returns p-values adjusted for the number of tests (Holm 1979)."""
     values = np.asarray(p_values, float)
     order = np.argsort(values)
     factors = len(values) - np.arange(len(values))

@@ -1,9 +1,8 @@
-"""Effects of hyperparameters, where every trial is measured on the same faces.
+"""Effects of hyperparameters in trials that are measured on the same faces.
 
-Two things make an effect uncertain: another training of the same configuration would come out
-differently, and other faces would. Trials are rows, faces are columns, and both are drawn at
-random; their variances add, less what both contain (two-way crossed errors: Cameron, Gelbach and
-Miller 2011, J. Bus. Econ. Stat. 29; degrees of freedom: Satterthwaite 1946).
+An effect varies with the training and with the faces. Trials are rows, faces are columns, and both
+are drawn at random; their variances add, minus the part that both contain (two-way crossed errors:
+Cameron, Gelbach and Miller 2011, J. Bus. Econ. Stat. 29; degrees of freedom: Satterthwaite 1946).
 """
 
 import math
@@ -19,11 +18,11 @@ _TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Faces:
-    """What each trial was measured on.
+    """Errors of each trial on the faces of one part of the data.
 
     Attributes:
-        errors: Shape `(num_trials, num_faces)`, years.
-        sign: How their mean enters the outcome: +1 or −1.
+        errors: Shape `(num_trials, num_faces)`.
+        sign: Sign of their mean in the outcome: +1 or −1.
     """
 
     errors: np.ndarray
@@ -36,8 +35,8 @@ class Outcome:
 
     Attributes:
         values: Shape `(num_trials,)`.
-        faces: Parts of the data whose means add up to the values; empty where the outcome has
-            nothing to do with faces, or where they were not kept.
+        faces: Parts of the data whose means add up to the values; empty if the outcome does not
+            depend on faces, or if errors of single faces were not kept.
     """
 
     values: np.ndarray
@@ -46,13 +45,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Estimate:
-    """An effect.
+    """An effect with its interval.
 
     Attributes:
         value: In the outcome's unit.
         low: Lower end of its interval.
         high: Upper end.
-        p_value: Of no effect, two-sided.
+        p_value: Two-sided, for the hypothesis of no effect.
         standard_error: In the outcome's unit.
         degrees_of_freedom: Of the standard error.
     """
@@ -66,11 +65,11 @@ class Estimate:
 
     @classmethod
     def of_normal(cls, value: float, standard_error: float, confidence: float = 0.95) -> "Estimate":
-        """Of a number whose standard error is known well."""
+        """Returns the estimate of a number with a known standard error."""
         return _estimate(value, standard_error**2, 1e9, confidence)
 
     def at(self, confidence: float) -> "Estimate":
-        """With an interval of another coverage, in (0, 1)."""
+        """Returns the estimate with an interval of another coverage, in (0, 1)."""
         return _estimate(self.value, self.standard_error**2, self.degrees_of_freedom, confidence)
 
 
@@ -78,15 +77,15 @@ class CrossedFit:
     """A linear model of an outcome, fitted by least squares.
 
     Attributes:
-        degrees_of_freedom: Trials less what the model needs of them; at 0 nothing is left to
-            judge the spread of trials by.
+        degrees_of_freedom: Trials minus the rank of the design; at 0 the variance between trials
+            is unknown.
     """
 
     def __init__(self, design: np.ndarray, outcome: Outcome) -> None:
-        """Fit.
+        """Fits the model.
 
         Args:
-            design: Shape `(num_trials, num_terms)`; it may be short of full rank.
+            design: Shape `(num_trials, num_terms)`, of any rank.
             outcome: Finite.
         """
         self._design = design
@@ -96,44 +95,38 @@ class CrossedFit:
         self.degrees_of_freedom = len(design) - rank
 
     def is_estimable(self, contrast: np.ndarray) -> bool:
-        """Whether the trials tell this combination of terms from the others.
+        """Returns whether the trials identify this combination of terms.
 
-        It is where the combination lies in the row space of the design; else other terms always
-        changed along with it.
+        It must be in the row space of the design; else other terms always changed with it.
         """
-        return bool(np.abs(self.untold(contrast)).max() <= 1e-6 * np.abs(contrast).max())
+        return bool(np.abs(self.unidentified(contrast)).max() <= 1e-6 * np.abs(contrast).max())
 
-    def untold(self, contrast: np.ndarray) -> np.ndarray:
-        """What of the combination no trial tells, by term; zeros where it is estimable."""
+    def unidentified(self, contrast: np.ndarray) -> np.ndarray:
+        """Returns the part of the combination that no trial identifies, by term."""
         return np.asarray(contrast - contrast @ self._inverse @ self._design)
 
     def value(self, contrast: np.ndarray) -> float:
-        """The combination's least-squares value, in the outcome's unit."""
+        """Returns the combination's least-squares value, in the outcome's unit."""
         return float(contrast @ self._inverse @ self._outcome.values)
 
     def estimate(self, contrast: np.ndarray, confidence: float = 0.95) -> Estimate | None:
-        """The combination with its interval, over other trainings and other faces.
+        """Returns the combination with its interval over other trainings and other faces.
 
-        Returns:
-            None where the combination cannot be told from others, or no degree of freedom is
-            left.
+        None if the combination is not estimable, or no degree of freedom is left.
         """
         if self.degrees_of_freedom == 0 or not self.is_estimable(contrast):
             return None
         return self._weighted(contrast @ self._inverse, confidence)
 
     def mean_of(self, weights: np.ndarray, confidence: float = 0.95) -> Estimate | None:
-        """A weighted mean of the trials' own outcomes, whatever the model makes of them.
+        """Returns a weighted mean of the trials' own outcomes; None if it has no interval.
 
-        Where no degree of freedom is left, the interval is over other faces alone: it speaks of
-        these trained models.
+        Without a degree of freedom the interval is over other faces only, for these trained
+        models; without faces either, there is none.
 
         Args:
             weights: Shape `(num_trials,)`.
             confidence: Coverage, in (0, 1).
-
-        Returns:
-            None where there are no faces either.
         """
         if self.degrees_of_freedom == 0 and not self._outcome.faces:
             return None
@@ -152,13 +145,13 @@ class CrossedFit:
             variance += part
             spread += part**2 / (len(by_face) - 1)
         freedom = variance**2 / spread if spread > 0 else max(self.degrees_of_freedom, 1)
-        if self.degrees_of_freedom == 1:  # such a spread is too rough to be weighed (simulated)
+        if self.degrees_of_freedom == 1:  # simulations: too few to weigh the variances
             freedom = 1.0
         return _estimate(float(weights @ self._outcome.values), variance, freedom, confidence)
 
     @cached_property
     def _variances(self) -> tuple[float, float]:
-        """Of a trial around the model, and the part of it that comes from the faces it met."""
+        """Variance of a trial around the model, and the part of it that comes from faces."""
         if self.degrees_of_freedom == 0:
             return 0.0, 0.0
         residuals = self._around(self._outcome.values)
@@ -173,22 +166,21 @@ class CrossedFit:
         return between_trials, from_faces
 
     def _around(self, values: np.ndarray) -> np.ndarray:
-        """What the model leaves of values that have a row for each trial."""
+        """Returns the residuals of values that have a row for each trial."""
         return np.asarray(values - self._design @ (self._inverse @ values))
 
 
 def interaction_p_value(
     design: np.ndarray, products: np.ndarray, values: np.ndarray
 ) -> float | None:
-    """F test of whether terms beside those of a design explain more than chance.
+    """Returns the p-value of an F test of further terms beside those of a design.
+
+    None if the further terms add nothing to the rank, or leave no degree of freedom.
 
     Args:
         design: Shape `(num_trials, num_terms)`.
         products: Further terms, shape `(num_trials, k)`.
         values: The outcome, shape `(num_trials,)`.
-
-    Returns:
-        None where the further terms add nothing new, or leave no degree of freedom.
     """
     both = np.hstack([design, products])
     rank, rank_both = (int(np.linalg.matrix_rank(matrix)) for matrix in (design, both))
@@ -209,7 +201,7 @@ def _squares_left(design: np.ndarray, values: np.ndarray) -> float:
 
 def _estimate(value: float, variance: float, freedom: float, confidence: float) -> Estimate:
     error = math.sqrt(variance)
-    if error <= _TOLERANCE * max(1.0, abs(value)):  # trials without any spread
+    if error <= _TOLERANCE * max(1.0, abs(value)):  # trials without variance
         p_value = 1.0 if abs(value) <= _TOLERANCE else 0.0
         return Estimate(value, value, value, p_value, error, freedom)
     half = float(special.stdtrit(freedom, 0.5 + confidence / 2)) * error

@@ -4,7 +4,7 @@ from src.core.names import State
 from src.tracking.curves import sibling_curves
 from src.tracking.run import Run
 from src.tracking.runs import Runs, Start, trial_run, trial_runs
-from src.tracking.store import best_val_mae
+from src.tracking.store import best_cost
 
-__all__ = ["Run", "Runs", "Start", "State", "best_val_mae", "sibling_curves", "trial_run",
+__all__ = ["Run", "Runs", "Start", "State", "best_cost", "sibling_curves", "trial_run",
            "trial_runs"]  # fmt: skip

@@ -14,12 +14,18 @@ import mlflow
 from mlflow.entities import Run as MlflowRun
 from mlflow.tracking import MlflowClient
 
+from src.config import Config, unflatten
 from src.config.validation import is_study_name
+from src.core import names
+from src.core.console import stderr
 from src.core.errors import MissingFileError, UsageError
 from src.core.names import State
+from src.records.trial import TrialRecord
 from src.tracking.retry import patient
 from src.tracking.store import mend_stale_runs, process_tags, search_all
 from src.tracking.study import StudyStore
+
+_NEWEST = 100  # runs
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,34 @@ def has_study(experiment_id: str, name: str) -> bool:
 
 
 @patient
+def announce_new_study(experiment: str, name: str) -> None:
+    """Prints a line if a store with studies has none of this name, with a similar name if any.
+
+    Of studies without a sweep only those of the newest runs are compared.
+    """
+    if not _has_store():
+        return
+    client = MlflowClient()
+    found = client.get_experiment_by_name(experiment)
+    if found is None or has_study(found.experiment_id, name):
+        return
+    runs = [
+        *client.search_runs([found.experiment_id], f"tags.{names.KIND} = '{names.STUDY_KIND}'"),
+        *client.search_runs([found.experiment_id], max_results=_NEWEST),
+    ]
+    known = {run.data.tags[names.STUDY] for run in runs if names.STUDY in run.data.tags}
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    similar = f'; similar: "{close[0]}"' if close else ""
+    stderr.print(f'New study "{name}"{similar}.', markup=False)
+
+
+def _has_store() -> bool:
+    """Returns whether there is a tracking store; asking MLflow would create one."""
+    uri = mlflow.get_tracking_uri()
+    return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).is_file()
+
+
+@patient
 def find_experiment(experiment: str) -> str:
     """The id of an experiment that exists.
 
@@ -88,9 +122,8 @@ def find_experiment(experiment: str) -> str:
         FileNotFoundError: If there is no store.
         ValueError: If the store has no such experiment.
     """
-    uri = mlflow.get_tracking_uri()
-    database = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not database.is_file():  # asking would create it
+    if not _has_store():
+        database = Path(mlflow.get_tracking_uri().removeprefix("sqlite:///"))
         raise MissingFileError(
             f"There is no tracking store yet. Received: {database.name} in "
             f"{database.resolve().parent}. Fix: `make sweep` runs trials, or go to their folder"
@@ -113,6 +146,22 @@ def recorded_config(run_id: str) -> dict[str, Any] | None:
     See `src.config.flatten`.
     """
     return _read_json(run_id, "", "config.json")
+
+
+def config_of(trial: TrialRecord, study: str) -> Config:
+    """Returns the configuration that a trial of this study recorded.
+
+    Raises:
+        UsageError: If it recorded none, or today's configuration lacks one of its keys.
+    """
+    values = recorded_config(trial.run_id)
+    if values is None:
+        raise UsageError(
+            f'{trial.name} of study "{study}" has no recorded configuration: it is {trial.state} '
+            f"and never began to train. Received: TRIAL={trial.number}. "
+            f'Fix: another trial; `make trials STUDY="{study}"` lists them'
+        )
+    return unflatten(values)
 
 
 @patient
@@ -172,6 +221,6 @@ def _state(run: MlflowRun) -> State:
 
 def _nearest(name: str, known: Iterable[str], otherwise: str) -> str:
     """What was probably meant, else what there is."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    return close[0] if close else f"one of {', '.join(names)}" if names else otherwise
+    all_names = sorted(known)
+    close = difflib.get_close_matches(name, all_names, n=1)
+    return close[0] if close else f"one of {', '.join(all_names)}" if all_names else otherwise

@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from src.core.console import stderr
-from src.core.names import State
+from src.core.names import ARTIFACT_FAILURE, State
 from src.tracking import entries
 from src.tracking.entries import Entries, NewRun
 from src.tracking.retry import patient
@@ -24,7 +24,12 @@ from src.tracking.store import (
     search_all,
 )
 
-_ENDINGS = {"infeasible", "pruned", "failure"}  # tags that say why a trial ended as it did
+_ENDINGS = {
+    "infeasible",
+    "pruned",
+    "failure",
+    ARTIFACT_FAILURE,
+}  # tags that say why a trial ended as it did
 _RUNNING = RunStatus.to_string(RunStatus.RUNNING)
 _NUM_IDS_A_QUERY = 200
 
@@ -214,8 +219,9 @@ def _find(experiment_id: str, starts: Sequence[Start]) -> list[MlflowRun | None]
 def _goes_on(run: MlflowRun, tags: Mapping[str, str]) -> bool:
     """Whether a run can take in this trial. The same at another fidelity is another trial."""
     key = "configuration_hash"
+    lacks_artifacts = ARTIFACT_FAILURE in run.data.tags
     return bool(
-        run.info.status != RunStatus.to_string(RunStatus.FINISHED)
+        (lacks_artifacts or run.info.status != RunStatus.to_string(RunStatus.FINISHED))
         and run.data.tags.get(key, tags.get(key)) == tags.get(key)
     )
 

@@ -16,6 +16,7 @@ from mlflow.entities import ViewType
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.context.registry import resolve_tags
 
+from src.config import Objective
 from src.core.names import State
 from src.tracking import entries
 from src.tracking.database import read, sqlite_store
@@ -121,20 +122,15 @@ def mend_stale_runs(experiment_id: str) -> None:
 
 
 @patient
-def best_val_mae(experiment_id: str, study: str, data_digest: str) -> float:
-    """Lowest `best/val_mae` (years) of a study's complete trials on the same split.
-
-    Infinite where there is none.
-    """
-    runs = MlflowClient().search_runs(
-        [experiment_id],
+def best_cost(experiment_id: str, study: str, data_digest: str, objective: Objective) -> float:
+    """Returns the lowest cost of a study's complete trials on the same split, else infinity."""
+    runs = search_all(
+        experiment_id,
         f"tags.study = '{study}' and tags.data_digest = '{data_digest}' "
         f"and tags.state = '{State.COMPLETE}'",
-        run_view_type=ViewType.ACTIVE_ONLY,
-        order_by=["metrics.`best/val_mae` ASC"],
-        max_results=1,
     )
-    return runs[0].data.metrics.get("best/val_mae", math.inf) if runs else math.inf
+    values = (run.data.metrics.get(objective.metric, math.nan) for run in runs)
+    return min(map(objective.cost, values), default=math.inf)
 
 
 def _create_database() -> None:

@@ -14,6 +14,7 @@ from src.config.validation import is_study_name
 from src.core.console import stderr
 from src.core.errors import EnvironmentFaultError, UsageError
 from src.core.names import State
+from src.records.terms import Terms
 from src.records.trial import TrialRecord
 from src.tracking import entries
 from src.tracking.entries import NewRun
@@ -55,6 +56,10 @@ class StudyStore:
         """Id of the parent run; empty where there is none yet."""
         found = self._parents()
         return str(found[0].info.run_id) if found else ""
+
+    def terms(self) -> Terms:
+        """Returns the study's target and objective."""
+        return Terms()
 
     @patient
     def open_parent(self, tags: Mapping[str, str]) -> None:

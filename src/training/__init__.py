@@ -1,4 +1,4 @@
-"""One trial, from configuration to result. Knows nothing of Hydra, sweeps or other trials."""
+"""Training and measurement of one trial, from its configuration to its result."""
 
 from src.training.result import TrialResult
 from src.training.trial import run_trial

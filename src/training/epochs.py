@@ -1,4 +1,4 @@
-"""What happens at every step and after every epoch of a trial."""
+"""Callbacks of `fit`: each step and the end of each epoch of a trial."""
 
 import time
 from collections.abc import Callable
@@ -7,36 +7,38 @@ import keras
 import numpy as np
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from src.config.schema import FitConfig
-from src.core.console import spell_seconds, stderr
+from src.core import names
+from src.core.console import stderr
 from src.data.epoch_batches import EpochBatches
-from src.tracking import Run
 from src.training.activations import Inputs
-from src.training.checkpoint import Checkpoint
-from src.training.history import History
+from src.training.active import ActiveTrial, epoch_line
+from src.training.history import epoch_record
 from src.training.measurement import Measured, epoch_metrics
 from src.training.program import Program
 
 
 class DivergedError(RuntimeError):
-    """The loss is no longer a number: the configuration is infeasible."""
+    """The loss of a step is no number.
+
+    Attributes:
+        epoch: From 1.
+        step: From 1.
+    """
 
     def __init__(self, epoch: int, step: int) -> None:
-        super().__init__(f"the loss became infinite or not a number in epoch {epoch}, step {step}")
-
-    def reason(self, learning_rate: float) -> str:
-        """Why the trial is infeasible, with its `optimizer.learning_rate`."""
-        return f"{self}, with optimizer.learning_rate={learning_rate:g}"
+        super().__init__(f"the loss is no number in epoch {epoch}, step {step}")
+        self.epoch = epoch
+        self.step = step
 
 
 class StepWatch(keras.callbacks.Callback):
-    """Turns to each epoch's batches, shows every step, and ends a trial whose loss is no number.
+    """Selects each epoch's batches, shows every step, and ends a trial whose loss is no number.
 
-    Keras tells it of a step in a thread of its own, so that a GPU goes on while a loss is read.
-    That may end a trial a few steps late, but within the epoch.
+    Keras calls it after a step in a thread of its own, so that a GPU need not wait while a loss is
+    read. It may therefore end a trial a few steps late, but within the epoch.
 
     Attributes:
-        bar: Progress bar to enter around `fit`, so that it goes away however `fit` ends.
+        bar: Progress bar to enter around `fit`, so that it is removed in any case.
     """
 
     async_safe = True  # for Keras
@@ -46,7 +48,7 @@ class StepWatch(keras.callbacks.Callback):
         self._batches = batches
         self._epochs = epochs
         self._epoch = 0
-        self._failed: list[int] = []  # steps whose loss was no number, in the order of being told
+        self._failed: list[int] = []  # steps whose loss was no number
         self._task = TaskID(0)
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[loss]}"),
@@ -55,7 +57,7 @@ class StepWatch(keras.callbacks.Callback):
         )  # fmt: skip
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Turn to the epoch's batches, which Keras begins to read after this; start a bar."""
+        """Selects the epoch's batches, which Keras reads after this call, and starts a bar."""
         self._batches.epoch = epoch
         self._epoch = epoch + 1
         self._task = self.bar.add_task(
@@ -63,7 +65,7 @@ class StepWatch(keras.callbacks.Callback):
         )
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Look at the running loss; once not a number, it never is one again."""
+        """Checks the running loss, which stays no number once it is none."""
         loss = (logs or {})["loss"]
         if not np.isfinite(loss):
             self._failed.append(batch + 1)
@@ -71,7 +73,7 @@ class StepWatch(keras.callbacks.Callback):
         self.bar.update(self._task, advance=1, loss=f"loss {loss:.4g}")
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Take the bar away."""
+        """Removes the bar."""
         self.bar.remove_task(self._task)
 
 
@@ -79,103 +81,84 @@ class EpochEnd(keras.callbacks.Callback):
     """Measures, saves, logs and shows every finished epoch, and ends a trial that is over.
 
     Attributes:
-        history: Finished epochs, also those before an interruption.
-        best: Training and validation faces as the best epoch predicted them; empty where that was
-            before an interruption.
+        measured: Training and validation faces as the best epoch and the last epoch predict them,
+            by epoch; without those before an interruption.
     """
 
     def __init__(
         self,
-        fit: FitConfig,
-        num_images: int,
+        trial: ActiveTrial,
         program: Program,
         inputs: Inputs,
-        saved: Checkpoint,
-        run: Run,
-        history: History,
-        reason_to_prune: Callable[[History], str],
+        reason_to_prune: Callable[[ActiveTrial], str],
     ) -> None:
-        """Set up, and log what the run lacks of the history.
+        """Sets up, and logs the epochs that the run lacks.
 
         Args:
-            fit: Epochs, patience, and faces a step when measuring.
-            num_images: Training faces an epoch.
-            program: What is trained.
-            inputs: What it is trained and measured on.
-            saved: Where the state after each epoch goes.
-            run: Where the metrics go.
-            history: Epochs that were finished before an interruption.
-            reason_to_prune: Says why the trial should be cut short, or nothing.
+            trial: The trial.
+            program: Its model.
+            inputs: What the model is trained and measured on.
+            reason_to_prune: Returns why the trial should be pruned, or an empty text.
         """
         super().__init__()
-        self._fit = fit
-        self._num_images = num_images
+        self._trial = trial
         self._program = program
         self._inputs = inputs
-        self._saved = saved
-        self._run = run
-        self.history = history
-        self.best: dict[str, Measured] = {}
         self._reason_to_prune = reason_to_prune
-        if len(history):
-            stderr.print(f"Going on after epoch {len(history)} of {fit.last_epoch}.")
-            run.log_epochs(history.epochs)
+        self._num_faces = len(trial.dataset.part("train"))
+        self.measured: dict[int, dict[str, Measured]] = {}
+        if trial.num_inherited:
+            last_epoch = trial.config.fit.last_epoch
+            stderr.print(f"Resuming after epoch {trial.num_inherited} of {last_epoch}.")
+            trial.run.log_epochs(trial.history.epochs)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Start the clock."""
+        """Starts the clock."""
         self._started = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Measure, save, log, show; saved before logged, so that no logged epoch runs again."""
+        """Measures, saves, logs and shows an epoch.
+
+        It is saved before it is logged, so that no logged epoch is trained again.
+        """
+        trial, fit = self._trial, self._trial.config.fit
         train_seconds = time.perf_counter() - self._started
-        measured = self._inputs.measure(self.model, self._fit.eval_batch_size)
-        record = epoch_metrics(measured, self.model.loss)
-        if not np.isfinite(record["mae/val"]):
-            raise DivergedError(epoch + 1, self.params["steps"])
-        epoch_seconds = time.perf_counter() - self._started
-        record |= {
-            "epoch": epoch + 1,
-            "loss/running": float((logs or {})["loss"]),
-            "learning_rate": _learning_rate(self.model),
-            "time/train_seconds": train_seconds,
-            "time/images_per_second": self._num_images / train_seconds,
-            "time/measure_seconds": epoch_seconds - train_seconds,
-            "time/epoch_seconds": epoch_seconds,
-        }
-        self.history = self.history.plus(record)
-        if self.history.best_epoch == len(self.history):
-            self.best = measured
-        ends = len(self.history) == self._fit.epochs
-        self._saved.save(self._program, self.history, ends)
-        self._run.log_epochs(self.history.epochs)
-        stderr.print(_epoch_line(self.history, self._fit.last_epoch))
+        measured = self._inputs.measure(self.model, fit.eval_batch_size)
+        errors = epoch_metrics(measured, self.model.loss)
+        record = epoch_record(
+            errors,
+            epoch + 1,
+            running_loss=float((logs or {})["loss"]),
+            learning_rate=float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+            num_faces=self._num_faces,
+            train_seconds=train_seconds,
+            epoch_seconds=time.perf_counter() - self._started,
+        )
+        if trial.add(record, self.params["steps"]):
+            history = trial.history
+            self.measured[len(history)] = measured
+            self.measured = {
+                number: each
+                for number, each in self.measured.items()
+                if number in (history.best_epoch, len(history))
+            }
+            trial.checkpoint.save(self._program, history, ends=len(history) == fit.epochs)
+            trial.run.log_epochs(history.epochs)
+            left = (fit.last_epoch - len(history)) * history.typical(names.EPOCH_SECONDS)
+            seconds = record[names.EPOCH_SECONDS]
+            stderr.print(epoch_line([record], fit.last_epoch, seconds, left))
         if self.is_over():
             self.model.stop_training = True
 
     def is_over(self) -> bool:
-        """Whether the trial ends here: all epochs spent, in vain for too long, or pruned.
+        """Returns whether the trial ends after this epoch; records the reason if it is pruned.
 
-        The run is told why it is pruned. To be asked before training too: a trial may have died
-        between its last epoch and its end.
+        Must also be asked before training: a trial may have been interrupted between its last
+        epoch and its end.
         """
-        if self.history.is_over(self._fit.last_epoch, self._fit.early_stopping_patience):
+        if self._trial.is_over:
             return True
-        reason = self._reason_to_prune(self.history)
+        reason = self._reason_to_prune(self._trial)
         if reason:
-            self._run.set_pruned(reason)
+            self._trial.run.set_pruned(reason)
         return bool(reason)
-
-
-def _learning_rate(model: keras.Model) -> float:
-    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-
-
-def _epoch_line(history: History, epochs: int) -> str:
-    record = history.epochs[-1]
-    left = (epochs - len(history)) * history.typical("time/epoch_seconds")
-    return (
-        f"epoch {len(history):>{len(str(epochs))}}/{epochs}"
-        f"  train MAE {record['mae/train']:6.2f}  val MAE {record['mae/val']:6.2f}"
-        f"  gap {record['mae/gap']:+6.2f}  {record['time/epoch_seconds']:5.0f} s"
-        + (f"  ETA {spell_seconds(left)}" if left else "")
-    )

@@ -1,5 +1,6 @@
-"""Errors after an epoch and at the end, always in inference mode on unchanged pictures."""
+"""Errors after an epoch and at the end, in inference mode on pictures without augmentation."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -8,7 +9,8 @@ import keras
 import numpy as np
 import pandas as pd
 
-from src.config import Config
+from src.config import Config, objective_of
+from src.core import names
 from src.core.metrics import baseline_metrics, mean_absolute_error, regression_metrics
 from src.core.signals import whole_step
 from src.data import Part
@@ -24,7 +26,7 @@ class Measured:
 
     Attributes:
         part: The faces.
-        predictions: Ages in years, shape `(n,)`.
+        predictions: In the unit of the target, shape `(n,)`.
     """
 
     part: Part
@@ -32,50 +34,50 @@ class Measured:
 
     @property
     def mae(self) -> float:
-        """Mean absolute error, years."""
-        return mean_absolute_error(self.part.ages, self.predictions)
+        """Mean absolute error."""
+        return mean_absolute_error(self.part.labels, self.predictions)
 
     @property
     def absolute_errors(self) -> np.ndarray:
-        """|prediction − age| of each face, years, shape `(n,)`."""
-        return np.abs(self.predictions - self.part.ages)
+        """|prediction − label| of each face, shape `(n,)`."""
+        return np.abs(self.predictions - self.part.labels)
 
-    def table(self) -> pd.DataFrame:
-        """One row for each face: row, file_name, age and prediction in years."""
-        return self.part.faces[["row", "file_name", "age"]].assign(prediction=self.predictions)
+    def table(self, column: str) -> pd.DataFrame:
+        """Returns a row for each face: row, file_name, label (in `column`) and prediction."""
+        return self.part.faces[["row", "file_name", column]].assign(prediction=self.predictions)
 
 
 def measured_training_faces(config: Config, train: Faces) -> Faces:
-    """The training faces that are measured, the same ones in every trial of a study."""
+    """Returns the training faces that are measured, the same in all trials of a study."""
     return train.subset(config.fit.train_eval_limit, config.data.split.seed)
 
 
 def measure(regressor: keras.Model, part: Part, batch_size: int) -> Measured:
-    """Predict the ages of a part, in order, from unchanged pictures or their activations.
+    """Predicts the labels of a part, in order, from pictures or their activations.
 
-    All batches have one size, the last face repeated, because each size would be traced anew.
-    Keras's `predict` is left out: it makes a TensorFlow iterator for each call, with the trouble
-    that `EpochBatches.dataset` tells of.
+    All batches have one size, padded with the last face, because each size would be traced.
+    Keras's `predict` is not used: it makes a TensorFlow iterator for each call, with the cost
+    that `EpochBatches.dataset` describes.
     """
     predictions = []
     for start in range(0, len(part), batch_size):
-        places = np.minimum(np.arange(start, start + batch_size), len(part) - 1)
-        predictions.append(predict(regressor, part.inputs(places))[:, 0])
+        indices = np.minimum(np.arange(start, start + batch_size), len(part) - 1)
+        predictions.append(predict(regressor, part.inputs(indices))[:, 0])
     return Measured(part, np.concatenate(predictions)[: len(part)].astype(np.float32))
 
 
 def predict(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
-    """What a model makes of a batch."""
+    """Returns the outputs of a model for a batch."""
     with whole_step():
         outputs: np.ndarray = model.predict_on_batch(inputs)
     return outputs
 
 
 def epoch_metrics(measured: Mapping[str, Measured], loss: str) -> EpochRecord:
-    """MAE and loss on training and validation faces, and the generalisation gap.
+    """Returns MAE and loss on training and validation faces, and the generalisation gap.
 
-    Both are in inference mode, without dropout and augmentation; what the optimizer saw is
-    another number.
+    Both are in inference mode, without dropout and augmentation; the running training loss is
+    not comparable with them.
     """
     (metrics,) = epoch_metrics_of_many(
         {name: each.part for name, each in measured.items()},
@@ -88,66 +90,86 @@ def epoch_metrics(measured: Mapping[str, Measured], loss: str) -> EpochRecord:
 def epoch_metrics_of_many(
     parts: Mapping[str, Part], predictions: Mapping[str, np.ndarray], loss: str
 ) -> list[EpochRecord]:
-    """As `epoch_metrics`, of several models at once.
+    """Returns `epoch_metrics` of several models.
 
     Args:
         parts: The faces, by `train` and `val`.
-        predictions: Ages in years, by the same, shape `(models, n)`.
-        loss: Keras's name of it.
-
-    Returns:
-        A record for each model.
+        predictions: Predictions by the same names, shape `(models, n)`.
+        loss: Keras's name of the loss.
     """
     metrics: dict[str, np.ndarray] = {}
     for name, part in parts.items():
-        ages = np.broadcast_to(part.ages, predictions[name].shape)
-        metrics[f"mae/{name}"] = np.abs(
-            np.subtract(predictions[name], ages, dtype=np.float64)
-        ).mean(axis=1)
-        losses = keras.losses.get(loss)(ages, predictions[name])
+        labels = np.broadcast_to(part.labels, predictions[name].shape)
+        errors = np.subtract(predictions[name], labels, dtype=np.float64)
+        metrics[f"mae/{name}"] = np.abs(errors).mean(axis=1)
+        losses = keras.losses.get(loss)(labels, predictions[name])
         metrics[f"loss/{name}"] = keras.ops.convert_to_numpy(losses)
-    metrics["mae/gap"] = metrics["mae/val"] - metrics["mae/train"]
+    metrics[names.GAP] = metrics[names.VAL_MAE] - metrics[names.TRAIN_MAE]
     return [
-        {key: float(values[place]) for key, values in metrics.items()}
-        for place in range(len(metrics["mae/gap"]))
+        {key: float(values[index]) for key, values in metrics.items()}
+        for index in range(len(metrics[names.GAP]))
     ]
 
 
 def final_metrics(
-    history: History, train: Measured, val: Measured, train_ages: np.ndarray
+    history: History,
+    best: Mapping[str, Measured],
+    kept: Mapping[str, Measured],
+    train_labels: np.ndarray,
 ) -> dict[str, float]:
-    """The trial's scalars: best and last epoch, the best epoch's errors in detail.
+    """Returns the trial's scalars: best and last epoch, and the kept epoch's errors in detail.
 
     Args:
         history: All epochs.
-        train: The measured training faces as the best epoch predicts them.
-        val: Validation faces as the best epoch predicts them.
-        train_ages: All training ages, for the mean and median predictors.
+        best: Training faces (`train`) and validation faces (`val`) as the best epoch predicts
+            them.
+        kept: The same faces as the kept epoch predicts them.
+        train_labels: All training labels, for the mean and median predictors.
     """
-    best, last = history.epochs[history.best_epoch - 1], history.epochs[-1]
-    low, high = mean_interval(val.absolute_errors)
-    gap_low, gap_high = difference_interval(val.absolute_errors, train.absolute_errors)
-    return {
-        "best/val_mae": best["mae/val"],
-        "best/val_mae_low": max(low, 0.0),
-        "best/val_mae_high": high,
-        "best/train_mae": best["mae/train"],
-        "best/gap": best["mae/gap"],
-        "best/gap_low": gap_low,
-        "best/gap_high": gap_high,
-        "best/epoch": history.best_epoch,
-        "last/val_mae": last["mae/val"],
-        "last/train_mae": last["mae/train"],
-        "last/gap": last["mae/gap"],
-        **part_metrics("val", val, train_ages),
-        "time/seconds_per_epoch": history.typical("time/epoch_seconds"),
-        "time/images_per_second": history.typical("time/images_per_second"),
-        "time/total_seconds": sum(record["time/epoch_seconds"] for record in history.epochs),
+    first, last = history.epochs[history.best_epoch - 1], history.epochs[-1]
+    gap_low, gap_high = difference_interval(
+        best["val"].absolute_errors, best["train"].absolute_errors
+    )
+    metrics = {
+        names.BEST_VAL_MAE: first[names.VAL_MAE],
+        **_interval(names.BEST_VAL_MAE, best["val"]),
+        names.BEST_TRAIN_MAE: first[names.TRAIN_MAE],
+        names.BEST_GAP: first[names.GAP],
+        names.low(names.BEST_GAP): gap_low,
+        names.high(names.BEST_GAP): gap_high,
+        names.BEST_EPOCH: history.best_epoch,
+        names.LAST_VAL_MAE: last[names.VAL_MAE],
+        names.LAST_TRAIN_MAE: last[names.TRAIN_MAE],
+        names.LAST_GAP: last[names.GAP],
+        **part_metrics("val", kept["val"], train_labels),
+        names.SECONDS_PER_EPOCH: history.typical(names.EPOCH_SECONDS),
+        names.IMAGES_PER_SECOND: history.typical(names.IMAGES_PER_SECOND),
+        names.TOTAL_SECONDS: sum(record[names.EPOCH_SECONDS] for record in history.epochs),
     }
+    if history.objective.keeps_last_epoch:
+        metrics |= _interval(names.LAST_VAL_MAE, kept["val"])
+    return metrics
 
 
-def part_metrics(name: str, measured: Measured, train_ages: np.ndarray) -> dict[str, float]:
-    """Errors of a part, such as `val/rmse`, beside those of the mean and median predictors."""
-    ages = measured.part.ages
-    metrics = regression_metrics(ages, measured.predictions) | baseline_metrics(train_ages, ages)
+def part_metrics(name: str, measured: Measured, train_labels: np.ndarray) -> dict[str, float]:
+    """Returns errors of a part, such as `val/rmse`, and of the mean and median predictors."""
+    labels = measured.part.labels
+    metrics = regression_metrics(labels, measured.predictions)
+    metrics |= baseline_metrics(train_labels, labels)
     return {f"{name}/{key}": value for key, value in metrics.items()}
+
+
+def scalar_names(config: Config) -> set[str]:
+    """Returns the names of the scalars that a trial of this configuration logs at its end."""
+    two = Measured(Part(pd.DataFrame(), np.zeros(2), np.empty(0)), np.zeros(2))
+    parts, labels = {"train": two, "val": two}, two.part.labels
+    history = History("", (defaultdict(float),), objective_of(config.study))
+    tested = part_metrics("test", two, labels) if config.fit.evaluate_test else {}
+    final = final_metrics(history, parts, parts, labels)
+    return {*final, *tested, names.PEAK_MEMORY, names.TRIAL_SECONDS}
+
+
+def _interval(metric: str, measured: Measured) -> dict[str, float]:
+    """Returns the 95 % interval of an MAE under the names of its ends."""
+    low, high = mean_interval(measured.absolute_errors)
+    return {names.low(metric): max(low, 0.0), names.high(metric): high}

@@ -1,4 +1,4 @@
-"""The model of a trial as a traced program: built once in a process, then started afresh."""
+"""Model of a trial as a traced program, which later trials of the process use again."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ class Program:
     """A compiled model and its parts, which share their layers.
 
     Attributes:
-        regressor: From pictures to years.
-        frozen: From pictures to the activations where the learning layers begin; None where all
+        regressor: From pictures to the output.
+        frozen: From pictures to the activations where the learning layers begin; None if all
             layers learn.
-        learner: From there to years; the regressor itself where all layers learn.
-        fitted: What is compiled and trained: the learner where activations come from a cache,
-            else the regressor.
+        learner: From there to the output; the regressor itself if all layers learn.
+        fitted: The compiled model: the learner if activations come from a cache, else the
+            regressor.
     """
 
     regressor: keras.Model
@@ -40,24 +40,24 @@ class Program:
 
     @classmethod
     def of_one(cls, regressor: keras.Model) -> "Program":
-        """A compiled model of which all layers learn."""
+        """Returns the program of a compiled model whose layers all learn."""
         return cls(regressor, None, regressor, regressor)
 
     @property
     def weights(self) -> list[keras.Variable]:
-        """What makes an epoch's model, less what is frozen."""
+        """The weights of an epoch's model, without frozen layers."""
         return list(self.learner.weights)
 
     @property
     def other_variables(self) -> list[keras.Variable]:
-        """All else that training changes: dropout's seeds, the optimizer's state."""
+        """The other variables that training changes: dropout's seeds, the optimizer's state."""
         weights = {id(variable) for variable in self.learner.weights}
         seeds = [each for each in self.learner.variables if id(each) not in weights]
         return [*seeds, *self.fitted.optimizer.variables]
 
 
 class _WholeStep:
-    """A training step as a `whole_step`, but for the first, which is traced for half a minute."""
+    """A training step as a `whole_step`, except for the first, whose trace takes half a minute."""
 
     def __init__(self, step: Callable[..., Any]) -> None:
         self._step = step
@@ -76,69 +76,69 @@ class _WholeStep:
 class _Kept:
     key: object
     program: Program
-    optimizer_state: list[np.ndarray | None]  # as it was made; None for zeros
+    optimizer_state: list[np.ndarray | None]  # initial; None for zeros
 
 
-_kept: list[_Kept] = []  # at most one: the latest
+_kept: list[_Kept] = []  # at most the latest one
 
 
 def start_program(
-    config: Config, mean_age: float, steps_per_epoch: int, is_cached: bool
+    config: Config, mean_label: float, steps_per_epoch: int, is_cached: bool
 ) -> Program:
-    """A model that is ready to train, from the configuration's seed.
+    """Returns a model that is ready to train, initialised from the configuration's seed.
 
-    TensorFlow takes half a minute to trace a ResNet50's first step. So the model of the latest
-    trial stays in the process, and a trial that needs the same program (see `config.program`)
-    gets it with its own initial weights, optimizer state, seeds, rates: to the same numbers, bit
-    for bit, as in a process of its own.
+    TensorFlow takes half a minute to trace a ResNet50's first step. Therefore the model of the
+    latest trial stays in the process, and a trial that needs the same program (see
+    `config.program`) gets it with its own initial weights, optimizer state, seeds and rates. Its
+    numbers are the same, bit for bit, as in a process of its own.
 
     Args:
         config: The trial's.
-        mean_age: Of the training faces, years.
-        steps_per_epoch: Batches.
+        mean_label: Mean label of the training faces.
+        steps_per_epoch: Number of batches of an epoch.
         is_cached: Whether the learning layers get activations from a cache.
 
     Raises:
-        FileNotFoundError: If pretrained weights cannot be had.
-        ValueError: If they do not fit.
+        MissingFileError: If pretrained weights are not available.
+        UsageError: If they do not fit.
     """
     fit = config.fit
     rate = learning_rate(
         config.optimizer.learning_rate, config.schedule, steps_per_epoch, fit.epochs
     )
-    warms_up = isinstance(rate, LiveCosineDecay) and rate.warms_up  # a short one may have no step
-    key = (program(config), is_cached, warms_up)
+    warms_up = isinstance(rate, LiveCosineDecay) and rate.warms_up  # even one of no step
+    key = (program(config), config.target.output, is_cached, warms_up)
     for kept in _kept:
         if kept.key == key:
-            initialise(kept.program.regressor, config.model, mean_age, config.seed)
+            initialise(kept.program.regressor, config.model, mean_label, config.seed)
             _restart_optimizer(kept, rate)
             return kept.program
     forget_kept_model()
     set_up(config.seed, fit.precision, fit.deterministic)
-    regressor = build_regressor(config.model, config.data.image_size)
-    initialise(regressor, config.model, mean_age, config.seed)
+    regressor = build_regressor(config.model, config.data.image_size, config.target)
+    initialise(regressor, config.model, mean_label, config.seed)
     frozen, learner = divide(regressor, config.model)
     fitted = learner if is_cached else regressor
     optimizer = build_optimizer(config.optimizer, config.schedule, steps_per_epoch, fit.epochs)
     fitted.compile(optimizer, loss=str(config.model.loss), jit_compile=fit.jit_compile)
-    # Unbuilt, its variables would be made while Keras traces the step, which is then traced twice.
+    # Otherwise Keras would create its variables while it traces the step, and trace it twice.
     fitted.optimizer.build(fitted.trainable_variables)
     fitted.make_train_function()
     fitted.train_function = _WholeStep(fitted.train_function)
     started = Program(regressor, frozen, learner, fitted)
-    if keras.backend.backend() == "tensorflow":  # others bake a schedule's numbers in
+    if keras.backend.backend() == "tensorflow":  # other backends compile a schedule's numbers
         state = [_unless_zero(variable) for variable in fitted.optimizer.variables]
         _kept.append(_Kept(key, started, state))
     return started
 
 
 def forget_kept_model() -> None:
-    """Let the next trial of this process build and trace its own."""
+    """Makes the next trial of this process build and trace its own model."""
     _kept.clear()
 
 
 def _restart_optimizer(kept: _Kept, rate: float | LiveCosineDecay) -> None:
-    """Give a used optimizer the state that a new one would have."""
+    """Resets a used optimizer to its initial state."""
     optimizer = kept.program.fitted.optimizer
     for variable, state in zip(optimizer.variables, kept.optimizer_state, strict=True):
         variable.assign(keras.ops.zeros_like(variable) if state is None else state)

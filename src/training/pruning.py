@@ -1,7 +1,7 @@
-"""Whether a trial has fallen behind the others of its study. Arithmetic on curves, no store.
+"""Pruning of trials that fall behind the others of their study. Arithmetic on curves.
 
-A curve is the validation MAE (years) after each finished epoch, from the first. Trials are
-compared by the lowest value up to an epoch, because a trial is worth its best epoch in the end.
+A curve is the cost (see `Objective.cost`) after each finished epoch, from the first. Trials are
+compared by the lowest value up to an epoch, because in the end a trial counts by its best epoch.
 """
 
 import statistics
@@ -11,7 +11,7 @@ from src.config.schema import PrunerConfig, PrunerName
 
 
 def is_due(pruner: PrunerConfig, epoch: int, last_epoch: int) -> bool:
-    """Whether the pruner decides anything after this epoch; never after the last one."""
+    """Returns whether the pruner decides after this epoch; it never does after the last one."""
     if not pruner.warmup_epochs <= epoch < last_epoch:
         return False
     return pruner.name is PrunerName.median or (
@@ -25,25 +25,25 @@ def reason_to_prune(
     siblings: Sequence[Sequence[float]],
     last_epoch: int,
 ) -> str:
-    """Why a trial should end after its latest epoch; empty if it should go on.
+    """Returns why a trial should end after its latest epoch; empty if it should continue.
 
     `median`: the trial's best is worse than the median of its siblings' (Golovin et al. 2017,
-    "Google Vizier", section 3.2.1). The paper takes each sibling's running average, and
-    completed ones alone; here it is each sibling's best, and all that have come as far count,
-    or nobody could be pruned while the first trials run side by side.
+    "Google Vizier", section 3.2.1). The paper takes each sibling's running average, and completed
+    trials only; here it is each sibling's best, and all trials count that have reached the epoch,
+    or no trial could be pruned while the first ones run in parallel.
 
-    `asha`: at the rungs r·η^k, k = 0, 1, …, a trial goes on if it is among the best ⌊n/η⌋ of the
+    `asha`: at the rungs r·η^k, k = 0, 1, …, a trial continues if it is among the best ⌊n/η⌋ of the
     n trials that have reached the rung so far, itself included, or is the best of fewer than η
     (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", in the variant that
     stops trials instead of pausing them). Here r is `warmup_epochs` and η `reduction_factor`.
 
-    Equals do not beat each other.
+    Equal trials do not beat each other.
 
     Args:
         pruner: The rule.
         own: The trial's curve.
-        siblings: Curves of the study's other trials, as far as they have come.
-        last_epoch: Where the trial ends of its own accord.
+        siblings: Curves of the study's other trials so far.
+        last_epoch: Last epoch of a trial that is not pruned.
     """
     epoch = len(own)
     if not is_due(pruner, epoch, last_epoch):
@@ -56,14 +56,11 @@ def reason_to_prune(
 
 
 def epochs_spent(pruner: PrunerConfig, curves: Sequence[Sequence[float]]) -> list[int]:
-    """What pruning would have made of trials that were measured to their ends.
+    """Returns the epochs that pruning would have given to trials with complete curves.
 
     Args:
         pruner: The rule.
-        curves: Whole curves, in the order in which the trials run, one after another.
-
-    Returns:
-        The epochs that each trial gets, when it sees those before it as far as they came.
+        curves: Complete curves of trials that run one after another.
     """
     seen: list[Sequence[float]] = []
     for curve in curves:
@@ -86,7 +83,7 @@ def _asha_rule(pruner: PrunerConfig, best: float, peers: Sequence[float]) -> str
     num_trials = len(peers) + 1
     num_kept = max(1, num_trials // pruner.reduction_factor)
     rank = 1 + sum(peer < best for peer in peers)
-    return f"is rank {rank} of {num_trials}, {num_kept} may go on" if rank > num_kept else ""
+    return f"is rank {rank} of {num_trials}, {num_kept} may continue" if rank > num_kept else ""
 
 
 def _is_rung(pruner: PrunerConfig, epoch: int) -> bool:

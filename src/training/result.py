@@ -1,70 +1,78 @@
-"""What a trial came to."""
+"""Result of a trial."""
 
 import math
 from dataclasses import dataclass
 
-from src.tracking import Run, State
+from src.config.schema import Direction
+from src.core import names
+from src.core.names import State
+from src.records.terms import Terms
 from src.training.history import History
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a trial came to.
+    """Result of a trial.
 
     Attributes:
-        state: COMPLETE, PRUNED, or FAILED where the configuration is infeasible.
-        val_mae: The objective, years, at the best epoch; infinite where infeasible.
-        metrics: Final scalars, as in MLflow; empty where infeasible.
+        state: COMPLETE, PRUNED, or FAILED if the configuration is infeasible.
+        terms: Target and objective of its study.
+        metrics: Final scalars, as in MLflow; empty if infeasible.
         history: Its finished epochs.
-        run_id: The run in MLflow.
-        experiment_id: Its experiment there.
-        infeasible: Why the configuration is infeasible, or empty.
-        pruned: Why the trial was cut short, or empty.
+        run_id: Its run in MLflow.
+        experiment_id: Its experiment in MLflow.
+        infeasible: Reason why the configuration is infeasible, or empty.
+        pruned: Reason why the trial was pruned, or empty.
+        artifact_failure: Which files could not be stored, and why; or empty.
     """
 
     state: State
-    val_mae: float
+    terms: Terms
     metrics: dict[str, float]
     history: History
     run_id: str
     experiment_id: str
     infeasible: str = ""
     pruned: str = ""
+    artifact_failure: str = ""
 
-    @classmethod
-    def of_measured(cls, run: Run, history: History, metrics: dict[str, float]) -> "TrialResult":
-        """A trial that ran to its end, or was cut short."""
-        return cls(
-            State.PRUNED if run.pruned else State.COMPLETE,
-            metrics["best/val_mae"],
-            metrics,
-            history,
-            run.id,
-            run.experiment_id,
-            pruned=run.pruned,
-        )
+    @property
+    def value(self) -> float:
+        """The objective; the worst infinity if the configuration is infeasible."""
+        objective = self.terms.objective
+        worst = math.inf if objective.direction is Direction.minimize else -math.inf
+        return self.metrics.get(objective.metric, worst)
 
-    @classmethod
-    def of_infeasible(cls, run: Run, history: History, reason: str) -> "TrialResult":
-        """A trial whose configuration cannot be evaluated."""
-        return cls(State.FAILED, math.inf, {}, history, run.id, run.experiment_id, reason)
+    @property
+    def cost(self) -> float:
+        """The objective as a number to minimise; infinity if it is not finite."""
+        return self.terms.objective.cost(self.value)
 
     def headline(self) -> str:
-        """One sentence: the error with its interval, the gap, and what no model would reach."""
+        """Returns the objective with its interval, the gap, and the error without a model."""
         if self.infeasible:
             return f"Infeasible: {self.infeasible}."
-        metrics = self.metrics
-        low, high = metrics["best/val_mae_low"], metrics["best/val_mae_high"]
-        interval = "one face" if math.isnan(low) else f"95 % interval {low:.2f}–{high:.2f}"
+        metrics, terms = self.metrics, self.terms
+        metric, keeps_last = terms.objective.metric, terms.objective.keeps_last_epoch
+        phrase = terms.phrase  # a bare metric keeps its spelling
+        if phrase != metric:
+            phrase = phrase[0].upper() + phrase[1:]
+        low, high = (metrics.get(name(metric)) for name in (names.low, names.high))
+        interval = ""
+        if low is not None and high is not None:
+            inner = "one face" if math.isnan(low) else f"95 % interval {low:.2f}–{high:.2f}"
+            interval = f" ({inner})"
         pruned = f"Pruned: {self.pruned}. " if self.pruned else ""
+        gap = metrics[names.LAST_GAP if keeps_last else names.BEST_GAP]
+        amount = f"{self.value:.2f} {terms.unit}".rstrip()
         return (
-            f"{pruned}Validation MAE {self.val_mae:.2f} years ({interval}) "
-            f"in epoch {metrics['best/epoch']:.0f}, gap {metrics['best/gap']:+.2f}; "
-            f"always guessing the median: {metrics['val/median_predictor_mae']:.2f}."
+            f"{pruned}{phrase} {amount}{interval} in epoch {self.history.kept_epoch}, "
+            f"gap {gap:+.2f}; always guessing the median: "
+            f"{metrics[names.MEDIAN_PREDICTOR_MAE]:.2f}."
         )
 
     def page(self) -> str:
-        """Where a bare `mlflow ui` on this machine shows the run."""
+        """Returns the address of the run on the page of a bare `mlflow ui` on this machine."""
         return (
             f"http://127.0.0.1:5000/#/experiments/{self.experiment_id}/runs/{self.run_id}"
             "?workflowType=machine_learning"

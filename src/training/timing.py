@@ -1,4 +1,4 @@
-"""How long a configuration takes, from a few of its steps."""
+"""Duration of a configuration, estimated from a few of its steps."""
 
 import math
 import tempfile
@@ -16,26 +16,25 @@ from src.training.checkpoint import Checkpoint
 from src.training.history import History
 from src.training.measurement import measure
 from src.training.program import Program
-from src.training.trial import start_model
+from src.training.start import start_model
 
 _NUM_STEPS = 6  # after the first, which traces the model
-_NUM_BATCHES = 3  # that are measured, after the first
+_NUM_BATCHES = 3  # measured, after the first
 _END_SECONDS = 3.0  # tables and figures of a trial; measured on 2 cores, without a model
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What a trial of one shape takes.
+    """Duration of a trial of one shape.
 
     Attributes:
-        start_seconds: From the start of its process to the end of its first step, and of the
-            first faces that it measures: both are traced.
-        warm_start_seconds: The same from the start of a trial in a process that has run another one
-            of its program.
+        start_seconds: From the start of its process to the end of its first step and of its first
+            measurement, which are both traced.
+        warm_start_seconds: The same in a process that has run a trial of the same program.
         epoch_seconds: Training, measuring and saving.
         end_seconds: From its last epoch to the end of its process.
-        state_bytes: Of its saved state on disk.
-        model_bytes: Of its model, if that is kept.
+        state_bytes: Size of its checkpoint.
+        model_bytes: Size of its model, if that is kept.
     """
 
     start_seconds: float
@@ -47,11 +46,11 @@ class Timing:
 
 
 def time_trial(config: Config) -> Timing:
-    """Take a few steps of a trial, record nothing, and work out the rest.
+    """Trains a few steps of a trial, without a record, and estimates its duration.
 
     Raises:
-        ValueError: If the data is not usable as configured.
-        FileNotFoundError: If data or weights are missing.
+        UsageError: If the data is not usable as configured.
+        MissingFileError: If data or weights are missing.
     """
     fit = config.fit
     first_seconds, program, inputs = _start(config)
@@ -59,7 +58,7 @@ def time_trial(config: Config) -> Timing:
     started = time.perf_counter()
     again_seconds, program, inputs = _start(config)
     warm_start_seconds = time.perf_counter() - started
-    if program.fitted is not program.regressor:  # it has filled a cache, which trials will find
+    if program.fitted is not program.regressor:  # it has filled a cache for all trials
         start_seconds -= max(0, first_seconds - again_seconds)
 
     batches = inputs.batches
@@ -70,11 +69,11 @@ def time_trial(config: Config) -> Timing:
         program.fitted.train_on_batch(*batch)
         steps.append(time.perf_counter() - started)
 
-    some = inputs.val.subset(fit.eval_batch_size, seed=0)
+    sample = inputs.val.subset(fit.eval_batch_size, seed=0)
     started = time.perf_counter()
     for _ in range(_NUM_BATCHES):
-        measure(program.fitted, some, fit.eval_batch_size)
-    # Each batch is filled up to the same size, so a part costs whole batches.
+        measure(program.fitted, sample, fit.eval_batch_size)
+    # Each batch is padded to the same size, so a part costs whole batches.
     batch_seconds = (time.perf_counter() - started) / _NUM_BATCHES
     num_batches = sum(
         math.ceil(len(part) / fit.eval_batch_size) for part in (inputs.train, inputs.val)
@@ -96,9 +95,9 @@ def time_trial(config: Config) -> Timing:
 
 
 def _start(config: Config) -> tuple[float, Program, Inputs]:
-    """Take a first step and measure the first faces; and how long it took to get ready for that."""
+    """Trains a first step and measures the first faces; returns the seconds before the step too."""
     started = time.perf_counter()
-    program, inputs = start_model(config, prepare(config.data))
+    program, inputs = start_model(config, prepare(config.data, config.target))
     seconds = time.perf_counter() - started
     program.fitted.train_on_batch(*inputs.batches.batch(0, 0))
     size = config.fit.eval_batch_size

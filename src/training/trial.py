@@ -1,212 +1,115 @@
-"""One trial: a configuration goes in, a trained regressor and a complete run come out."""
+"""One trial, from its configuration to a trained model and a complete run."""
 
-import functools
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
-import keras
-
-from src.config import Config, run_name
-from src.config.schema import FitConfig
-from src.core.console import stderr
-from src.core.errors import ExplainedError, UsageError
+from src.config import Config, objective_of
+from src.core.errors import ExplainedError
 from src.core.signals import signals_interrupt
-from src.data import Dataset, prepare
+from src.data import Dataset
 from src.data.epoch_batches import EpochBatches
-from src.data.shards import NotFloat16Error
-from src.model import fetch_weights
-from src.tracking import Run, State, sibling_curves, trial_run
+from src.tracking import Run, sibling_curves, trial_run
 from src.tracking.checkpoints import checkpoint_folder
-from src.training import pruning, trial_logging
-from src.training.activations import (
-    Inputs,
-    activation_inputs,
-    picture_inputs,
-    wants_activations,
-)
-from src.training.checkpoint import Checkpoint, open_checkpoint
+from src.training import pruning
+from src.training.active import ActiveTrial
+from src.training.checkpoint import open_checkpoint
 from src.training.epochs import DivergedError, EpochEnd, StepWatch
+from src.training.finish import finish_trial, keeps_checkpoint
 from src.training.history import History
-from src.training.program import Program, start_program
+from src.training.measurement import Measured
 from src.training.result import TrialResult
+from src.training.start import finished_epochs, prepare_data, run_start, start_model, start_trial
 
 
 def run_trial(config: Config) -> TrialResult:
-    """Train and measure one configuration, and record it in MLflow.
+    """Trains and measures one configuration, and records it in MLflow.
 
-    An interrupted trial (Ctrl-C, SIGTERM, kill -9, power) goes on from its last finished epoch
-    when it is started again with the same configuration on the same data, and comes to the same
-    numbers as one that was left alone. So does one that ends at its fidelity, when it is started
-    again with a higher one; that has a run of its own, with the whole curve.
+    An interrupted trial (Ctrl-C, SIGTERM, kill -9, power) resumes from its last finished epoch
+    when it is started again with the same configuration on the same data, and gives the same
+    numbers as an undisturbed one. So does a trial that ended at its fidelity, when it is started
+    again with a higher one; that has a run of its own, with the whole curve. A trial whose
+    artifacts could not be stored stores them in its run, without training.
 
     Raises:
-        ValueError: If the data or the weights are not usable as configured.
-        FileNotFoundError: If data or weights are missing.
-        RuntimeError: If the trial is already running, or the disk is full.
+        UsageError: If the data or the weights are not usable as configured.
+        MissingFileError: If data or weights are missing.
+        EnvironmentFaultError: If the trial is already running, or the disk is full.
         KeyboardInterrupt: If it is interrupted; its run is then KILLED.
     """
     started = time.perf_counter()
     with signals_interrupt():
-        if config.model.weights is not None:
-            fetch_weights(config.model.weights)  # before anything that takes time
         dataset = _prepare(config)
-        refuse_missing_test_part(config, dataset)
-        with open_checkpoint(checkpoint_folder(config, dataset.digest)) as saved:
-            before = what_was_done(config.fit, saved)
-            with _open_run(config, dataset.digest, before) as run:
-                if run.is_new:
-                    trial_logging.log_start(run, config, dataset)
-                result = _train_and_measure(config, dataset, saved, before, run)
-                inherited = before.epochs if before else ()
-                elapsed = time.perf_counter() - started
-                trial_logging.log_duration(run, result.history, inherited, elapsed)
-                run.describe(result.headline())
-            if not can_be_promoted(config.fit, result):
-                saved.clear()  # only now: a trial that dies earlier goes on from what was saved
+        with open_checkpoint(checkpoint_folder(config, dataset.digest)) as checkpoint:
+            history = finished_epochs(config, checkpoint)
+            with _open_run(config, dataset.digest, history) as run:
+                trial = ActiveTrial(config, dataset, checkpoint, run, history)
+                start_trial(trial)
+                result = _train(trial, history.run_id, started)
+            if not keeps_checkpoint(config.fit, result):
+                checkpoint.clear()  # a trial that dies earlier resumes from it
     return result
 
 
-def _train_and_measure(
-    config: Config, dataset: Dataset, saved: Checkpoint, before: History | None, run: Run
-) -> TrialResult:
-    """Train to the end, from the start or from what was done before, and log the outcome."""
-    fit = config.fit
-    program, inputs = start_model(config, dataset)
+def _train(trial: ActiveTrial, former_run: str, started: float) -> TrialResult:
+    """Trains to the end, from the start or from the last finished epoch, and logs the end."""
+    fit, checkpoint = trial.config.fit, trial.checkpoint
+    program, inputs = start_model(trial.config, trial.dataset)
     batches = EpochBatches(inputs.batches)
-    history = History(run.id)
-    if before:
-        history = History(run.id, before.epochs)
-        if len(before) < fit.epochs:
-            saved.restore(program, before)
-            if before.run_id != run.id:
-                saved.save(program, history)  # or, interrupted now, it would lose its new run
-    epoch_end = EpochEnd(
-        fit,
-        len(dataset.part("train")),
-        program,
-        inputs,
-        saved,
-        run,
-        history,
-        _pruner(config, dataset.digest, run),
-    )
+    if 0 < trial.num_inherited < fit.epochs:
+        checkpoint.restore(program, trial.history)
+        if former_run != trial.run.id:
+            checkpoint.save(program, trial.history)  # with the new run, if interrupted now
+    epoch_end = EpochEnd(trial, program, inputs, _reason_to_prune)
     watch = StepWatch(batches, fit.last_epoch)
     if not epoch_end.is_over():
         try:
             with watch.bar:
                 program.fitted.fit(
                     batches.dataset(),
-                    initial_epoch=len(history),
+                    initial_epoch=trial.num_inherited,
                     epochs=fit.last_epoch,
                     callbacks=[watch, epoch_end],
                     shuffle=False,
                     verbose=0,
                 )
         except DivergedError as error:
-            reason = error.reason(config.optimizer.learning_rate)
-            run.set_infeasible(reason)
-            return TrialResult.of_infeasible(run, epoch_end.history, reason)
-    saved.restore_best(program, epoch_end.history)
-    best = epoch_end.best or inputs.measure(program.fitted, fit.eval_batch_size)
-    metrics = trial_logging.log_outcome(run, config, dataset, program, best, epoch_end.history)
-    return TrialResult.of_measured(run, epoch_end.history, metrics)
+            trial.set_diverged(error.epoch, error.step)
+
+    def load_epoch(epoch: int) -> Mapping[str, Measured]:
+        checkpoint.restore_weights(program, epoch)
+        measured = epoch_end.measured.get(epoch)
+        return measured or inputs.measure(program.fitted, fit.eval_batch_size)
+
+    return finish_trial(trial, program, load_epoch, lambda: time.perf_counter() - started)
 
 
-def start_model(config: Config, dataset: Dataset) -> tuple[Program, Inputs]:
-    """The trial's model as it begins, and what it is trained and measured on.
-
-    Where layers are frozen that is their activations, unless something stands in the way, which a
-    line then says.
-    """
-    pictures = picture_inputs(config, dataset)
-    start = functools.partial(
-        start_program, config, float(dataset.part("train").ages.mean()), len(pictures.batches)
+def _reason_to_prune(trial: ActiveTrial) -> str:
+    """Reads the study's other trials when the pruner has to decide, and only then."""
+    config, history = trial.config, trial.history
+    if not pruning.is_due(config.pruner, len(history), config.fit.last_epoch):
+        return ""
+    siblings = sibling_curves(
+        trial.run.experiment_id, config.study.name, trial.dataset.digest, trial.run.id
     )
-    if wants_activations(config):
-        program = start(is_cached=True)
-        activations = program.frozen and _activations(config, dataset, program.frozen)
-        if activations is not None:
-            return program, activations
-    return start(is_cached=False), pictures
-
-
-def _activations(config: Config, dataset: Dataset, frozen: keras.Model) -> Inputs | None:
-    try:
-        return activation_inputs(config, dataset, frozen)
-    except NotFloat16Error as error:
-        stderr.print(f"The activation cache is off: an activation is no float16; {error}.")
-        return None
-
-
-def what_was_done(fit: FitConfig, saved: Checkpoint) -> History | None:
-    """The saved epochs that the trial may build upon, after clearing those that it may not."""
-    if not fit.resume:
-        saved.clear()
-    before = saved.history()
-    if before is not None and len(before) > fit.last_epoch:
-        stderr.print(f"The saved state is past epoch {fit.last_epoch}; the trial starts anew.")
-        saved.clear()
-        return None
-    return before
-
-
-def can_be_promoted(fit: FitConfig, result: TrialResult) -> bool:
-    """Whether a trial ended for no other reason than its fidelity, and is to go on from there."""
-    spent = len(result.history)
-    return (
-        fit.keep_state
-        and result.state is State.COMPLETE
-        and spent == fit.fidelity != fit.epochs
-        and not result.history.stops_early(fit.early_stopping_patience)
-    )
-
-
-def _pruner(config: Config, data_digest: str, run: Run) -> Callable[[History], str]:
-    """Looks at the study's other trials where the pruner has to decide, and only there."""
-
-    def reason_to_prune(history: History) -> str:
-        if not pruning.is_due(config.pruner, len(history), config.fit.last_epoch):
-            return ""
-        siblings = sibling_curves(run.experiment_id, config.study.name, data_digest, run.id)
-        return pruning.reason_to_prune(
-            config.pruner, history.curve, siblings, config.fit.last_epoch
-        )
-
-    return reason_to_prune
+    costs = [[history.objective.cost(value) for value in curve] for curve in siblings]
+    return pruning.reason_to_prune(config.pruner, history.costs, costs, config.fit.last_epoch)
 
 
 def _prepare(config: Config) -> Dataset:
-    """The faces. Where a defect of ours stands in the way, a FAILED run keeps the traceback."""
+    """Returns the faces; a defect of the code leaves a FAILED run with the traceback."""
     try:
-        return prepare(config.data)
+        return prepare_data(config)
     except ExplainedError:
         raise
     except Exception:
-        with _open_run(config, data_digest="", before=None):
+        with _open_run(config, "", History("", (), objective_of(config.study))):
             raise
 
 
-def _open_run(
-    config: Config, data_digest: str, before: History | None
-) -> AbstractContextManager[Run]:
-    """The run that waits for the trial, or the one that it was interrupted in, or a new one."""
-    resume_id = config.study.run_id
-    if resume_id is None and before is not None:
-        resume_id = before.run_id
+def _open_run(config: Config, data_digest: str, history: History) -> AbstractContextManager[Run]:
+    start = run_start(config, data_digest, history)
+    tracking = config.tracking
     return trial_run(
-        experiment=config.tracking.experiment,
-        name=run_name(config),
-        tags=trial_logging.tags(config, data_digest),
-        resume_id=resume_id,
-        system_metrics=config.tracking.system_metrics,
+        tracking.experiment, start.name, start.tags, start.resume_id, tracking.system_metrics
     )
-
-
-def refuse_missing_test_part(config: Config, dataset: Dataset) -> None:
-    """An official split, or a tiny data set, may leave nothing to test on."""
-    if config.fit.evaluate_test and len(dataset.part("test")) == 0:
-        raise UsageError(
-            "The test part of the split is empty. Received: fit.evaluate_test=true on "
-            f"{len(dataset.faces)} usable faces. Fix: more faces, or fit.evaluate_test=false"
-        )

@@ -1,130 +1,121 @@
-"""What a trial leaves in MLflow beside its curves."""
+"""Records of a trial in MLflow besides its metrics: description, tables, figures and model."""
 
+import contextlib
+import functools
 import json
 import math
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from src.config import Config, configuration_hash, flatten, run_name
-from src.config.schema import KeepModel
-from src.core.metrics import metrics_by_age_band
+from src.config import Config, flatten, run_name
+from src.config.schema import Figures, KeepModel
+from src.core import names
+from src.core.console import stderr
+from src.core.metrics import metrics_by_band
+from src.core.signals import whole_step
 from src.data import Dataset
+from src.data.splits import PARTS
 from src.model import inference_model
-from src.tracking import Run, best_val_mae, provenance
+from src.tracking import Run, best_cost, provenance
 from src.training import figures
-from src.training.history import EpochRecord, History
-from src.training.measurement import Measured, final_metrics, measure, part_metrics
+from src.training.active import ActiveTrial
+from src.training.measurement import Measured
 from src.training.program import Program
 
-_PROSE = ("study.question", "study.claims")  # in config.json, and no parameters of a trial
-
-
-def tags(config: Config, data_digest: str) -> dict[str, str]:
-    """What a run is found by."""
-    found_by = {
-        "study": config.study.name,
-        "configuration_hash": configuration_hash(config),
-        "data_digest": data_digest,
-        "mlflow.source.git.commit": provenance.git_commit(),
-    }
-    if config.study.trial is not None:
-        found_by["trial"] = str(config.study.trial)
-    return found_by
+_PROSE = ("study.question", "study.claims")  # in config.json, not in the parameters of a trial
 
 
 def log_start(run: Run, config: Config, dataset: Dataset) -> None:
-    """Everything that is known before the first step; the parameters say that it is all there."""
-    run.log_text(json.dumps(flatten(config), indent=2), "config.json")
+    """Logs everything that is known before the first step, the parameters last."""
+    run.log_text(json.dumps(flatten(config), indent=2), names.CONFIG_FILE)
     run.log_faces(
-        dataset.faces[["file_name", "age", "split"]],
+        dataset.faces[["file_name", config.target.column, "split"]],
         source=str(dataset.root),
         name=str(config.data.layout),
         digest=dataset.digest,
     )
-    run.log_table(dataset.findings, "audit.csv")
-    run.log_text(provenance.packages(), "provenance/packages.txt")
-    run.log_text(json.dumps(provenance.machine(), indent=2), "provenance/machine.json")
-    run.log_text(provenance.git_diff(), "provenance/git.diff")
+    run.log_table(dataset.findings, names.AUDIT_FILE)
+    run.log_text(provenance.packages(), names.PACKAGES_FILE)
+    run.log_text(json.dumps(provenance.machine(), indent=2), names.MACHINE_FILE)
+    run.log_text(provenance.git_diff(), names.GIT_DIFF_FILE)
     values = {key: value for key, value in flatten(config).items() if key not in _PROSE}
     run.log_params(
         values
-        | {"log10_learning_rate": f"{math.log10(config.optimizer.learning_rate):.4f}"}
-        | {f"num_{name}": len(dataset.part(name)) for name in ("train", "val", "test")}
+        | {names.LOG10_LEARNING_RATE: f"{math.log10(config.optimizer.learning_rate):.4f}"}
+        | {f"num_{name}": len(dataset.part(name)) for name in PARTS}
     )
 
 
-def log_outcome(
-    run: Run,
-    config: Config,
-    dataset: Dataset,
-    program: Program,
-    measured: Mapping[str, Measured],
-    history: History,
-    may_be_best: bool = True,
-) -> dict[str, float]:
-    """Everything that is known at the end.
+def log_artifacts(
+    trial: ActiveTrial, program: Program, measured: Mapping[str, Measured], cost: float,
+    may_be_best: bool, draws: Figures,
+) -> str:  # fmt: skip
+    """Stores the tables, figures and model of a trial. A failure of one does not stop the others.
+
+    Each failure is shown on screen, and in a tag of the run.
 
     Args:
-        run: The trial's run.
-        config: The trial's configuration.
-        dataset: The trial's faces.
-        program: With its best epoch's weights.
-        measured: Training faces (`train`) and validation faces (`val`) as that epoch predicts them.
-        history: All epochs.
-        may_be_best: Whether it can still be the best of its study, whose model is kept.
+        trial: The trial.
+        program: With the weights of the kept epoch.
+        measured: Parts of the data as that epoch predicts them.
+        cost: See `Objective.cost`.
+        may_be_best: Whether the trial can be the best of its study.
+        draws: Which trials store figures.
 
     Returns:
-        The trial's final scalars.
+        The failures, or an empty text.
     """
-    parts = dict(measured)
-    train_ages = dataset.part("train").ages
-    metrics = final_metrics(history, parts["train"], parts["val"], train_ages)
-    if config.fit.evaluate_test:
-        parts["test"] = measure(program.regressor, dataset.part("test"), config.fit.eval_batch_size)
-        metrics |= part_metrics("test", parts["test"], train_ages)
-    for name, part in parts.items():
-        run.log_table(part.table(), f"predictions/{name}.parquet")
-        run.log_table(_by_age_band(part), f"metrics/{name}_by_age_band.csv")
-    title = run_name(config)
-    run.log_figure(figures.learning_curve(history, title), "figures/learning_curve.png")
-    run.log_figure(
-        figures.predicted_against_true(parts["val"], f"{title}, epoch {history.best_epoch}"),
-        "figures/predicted_against_true.png",
-    )
-    if _keeps_model(run, config, dataset, metrics["best/val_mae"], may_be_best):
-        run.log_model(inference_model(program.regressor), config.data.image_size)
-    metrics["memory/peak_gib"] = provenance.peak_memory_gib()
-    run.log_final(metrics)
-    return metrics
+    run, config = trial.run, trial.config
+
+    @functools.cache
+    def is_best() -> bool:
+        return may_be_best and not run.pruned and cost < best_cost(
+            run.experiment_id, config.study.name, trial.dataset.digest, trial.history.objective
+        )  # fmt: skip
+
+    def store_tables() -> None:
+        column = config.target.column
+        for name, part in measured.items():
+            run.log_table(part.table(column), names.predictions_file(name))
+            bands = metrics_by_band(part.part.labels, part.predictions, config.target.bands)
+            run.log_table(pd.DataFrame(bands), names.bands_file(name, column))
+
+    def store_figures() -> None:
+        if draws is Figures.all or (draws is Figures.best and is_best()):
+            title, history, target = run_name(config), trial.history, config.target
+            curve = figures.learning_curve(history, title, target)
+            run.log_figure(curve, names.LEARNING_CURVE_FILE)
+            title = f"{title}, epoch {history.kept_epoch}"
+            scatter = figures.predicted_against_true(measured["val"], title, target)
+            run.log_figure(scatter, names.PREDICTIONS_FIGURE_FILE)
+
+    def store_model() -> None:
+        keep = config.tracking.keep_model
+        if not run.pruned and (keep is KeepModel.all or (keep is KeepModel.best and is_best())):
+            run.log_model(inference_model(program.regressor), config.data.image_size)
+
+    steps = {"tables": store_tables, "figures": store_figures, "model": store_model}
+    failures = [failure for name, store in steps.items() if (failure := _failure(run, name, store))]
+    if failures:
+        run.set_tags({names.ARTIFACT_FAILURE: "; ".join(failures)})
+    return "; ".join(failures)
 
 
-def log_duration(
-    run: Run, history: History, inherited: Sequence[EpochRecord], elapsed: float
-) -> None:
-    """`time/trial_seconds`: what the trial took, without pauses between its processes.
-
-    Args:
-        run: The trial's run.
-        history: All its epochs.
-        inherited: Those that were finished when this process began.
-        elapsed: Seconds of this process.
-    """
-    earlier = sum(epoch["time/epoch_seconds"] for epoch in inherited)
-    run.log_final({"time/trial_seconds": earlier + elapsed})
-
-
-def _by_age_band(measured: Measured) -> pd.DataFrame:
-    return pd.DataFrame(metrics_by_age_band(measured.part.ages, measured.predictions))
-
-
-def _keeps_model(
-    run: Run, config: Config, dataset: Dataset, val_mae: float, may_be_best: bool
-) -> bool:
-    if run.pruned:
-        return False
-    if config.tracking.keep_model is KeepModel.best:
-        return may_be_best and val_mae < best_val_mae(
-            run.experiment_id, config.study.name, dataset.digest
+def _failure(run: Run, name: str, store: Callable[[], None]) -> str:
+    """Stores one kind of artifact, and returns why that failed, or an empty text."""
+    try:
+        with whole_step():  # an interrupt within Keras may become another error
+            store()
+    except Exception as error:
+        reason = f"{name}: {type(error).__name__}: {error}"
+        stderr.print(
+            f"The trial is complete, but an artifact could not be stored. Received: {reason}. "
+            "Fix: the cause, then the same command again; it stores the artifact without training",
+            markup=False,
         )
-    return config.tracking.keep_model is KeepModel.all
+        with contextlib.suppress(Exception):  # the disk may be full
+            run.log_text(traceback.format_exc(), names.TRACEBACK_FILE)
+        return reason
+    return ""

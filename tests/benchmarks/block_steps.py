@@ -11,7 +11,7 @@ import keras
 from src.cli.command_line import compose_config
 from src.data import prepare
 from src.training.program import forget_kept_model
-from src.training.trial import start_model
+from src.training.start import start_model
 from tests.benchmarks.frozen_backbone import median_seconds
 
 NAME = "resnet50"
@@ -25,7 +25,7 @@ def main() -> None:
             f"model.weights={sys.argv[1]}", "model.freeze=conv4", "augmentation=none",
             f"data.image_size={SIZE}", "data.num_images=200", f"fit.cache_activations={is_cached}",
         ])  # fmt: skip
-        program, inputs = start_model(config, prepare(config.data))
+        program, inputs = start_model(config, prepare(config.data, config.target))
         step, batch = program.fitted.train_on_batch, inputs.batches.batch(0, 0)
         seconds.append(median_seconds(functools.partial(step, *batch), STEPS))
         flops = flops_ratio(program.regressor.get_layer(NAME))

@@ -16,7 +16,7 @@ from src.cli.command_line import compose_config
 from src.data import prepare
 from src.data.epoch_batches import EpochBatches
 from src.training.epochs import StepWatch
-from src.training.trial import start_model
+from src.training.start import start_model
 
 
 def main() -> None:
@@ -24,11 +24,11 @@ def main() -> None:
     config = compose_config(
         ["model.weights=null", "data.image_size=64", "data.num_images=430", "augmentation=flip"]
     )
-    dataset = prepare(config.data)
+    dataset = prepare(config.data, config.target)
     program, inputs = start_model(config, dataset)
     train = dataset.part("train")
     places = np.arange(len(train))
-    pictures, ages = train.images(places), train.ages[:, None]
+    pictures, ages = train.images(places), train.labels[:, None]
     batches = EpochBatches(inputs.batches)
     watch = StepWatch(batches, rounds + 1)
 

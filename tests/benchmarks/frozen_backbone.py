@@ -50,8 +50,8 @@ def draw_weights() -> None:
 def draw_faces() -> str:
     """The folder of 1,200 faces, drawn."""
     run([sys.executable, "-c", "from src.cli.command_line import compose_config; "
-         "from src.data import prepare; "
-         "prepare(compose_config(['model.weights=null']).data)"])  # fmt: skip
+         "from src.data import prepare; config = compose_config(['model.weights=null']); "
+         "prepare(config.data, config.target)"])  # fmt: skip
     (table,) = Path(".cache/sample").glob("*/labels.csv")
     return str(table.parent)
 

@@ -43,7 +43,8 @@ def main() -> None:
         print("No NVIDIA GPU here (nvidia-smi finds none): nothing is measured.")
         return
     with tempfile.TemporaryDirectory() as cache_dir:
-        dataset = prepare(configuration(cache_dir, *CASES[0]).data)
+        config = configuration(cache_dir, *CASES[0])
+        dataset = prepare(config.data, config.target)
         rows = [row(gpu, configuration(cache_dir, *case), first_faces(dataset)) for case in CASES]
     write("gpu_steps", rows)
 
@@ -78,7 +79,7 @@ def row(gpu: str, config: Config, faces: Part) -> Row:
     """One precision and batch size."""
     size = config.data.batch_size
     steps = EPOCH_PICTURES // size
-    program = start_program(config, float(faces.ages.mean()), steps, is_cached=False)
+    program = start_program(config, float(faces.labels.mean()), steps, is_cached=False)
     batches = TrainingBatches(faces, size, config.augmentation, config.seed)
     sides = (cached(program, batches, steps), in_memory(program, batches, steps))
     taken: dict[Callable[[], None], list[float]] = {side: [] for side in sides}

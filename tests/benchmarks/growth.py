@@ -33,7 +33,7 @@ from src.data import prepare
 sizes = ["data.image_size=32", f"data.num_images={sys.argv[1]}", "data.cache_dir=pictures"]
 config = compose_config(["model.weights=null", *sizes])
 started = time.perf_counter()
-prepare(config.data)
+prepare(config.data, config.target)
 print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
 """
 

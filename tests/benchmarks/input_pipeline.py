@@ -268,7 +268,7 @@ def configuration(root: Path, cache_dir: str, *overrides: str) -> Config:
 
 def all_faces(config: Config) -> Part:
     """Every usable face, whatever its part of the split."""
-    dataset = prepare(config.data)
+    dataset = prepare(config.data, config.target)
     return Part(dataset.faces, dataset.faces["age"].to_numpy(np.float32), dataset.pixels)
 
 

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from src.records.terms import neutral_target
 from src.tracking import Run, Start, provenance, trial_run, trial_runs
 from src.tracking.store import open_store
 from src.tracking.study import StudyStore
@@ -193,10 +194,10 @@ def log_files_by_mlflow(number: int) -> None:
 def drawn(number: int) -> Iterator[Figure]:
     """A trial's two figures, one at a time."""
     history = History("", tuple(record(epoch) for epoch in range(1, NUM_EPOCHS + 1)))
-    yield figures.learning_curve(history, f"trial {number}")
-    part = SimpleNamespace(ages=FACES["age"].to_numpy()[:1100])
+    yield figures.learning_curve(history, f"trial {number}", neutral_target())
+    part = SimpleNamespace(labels=FACES["age"].to_numpy()[:1100])
     guesses = SimpleNamespace(part=part, predictions=FACES["prediction"].to_numpy()[:1100])
-    yield figures.predicted_against_true(guesses, f"trial {number}")
+    yield figures.predicted_against_true(guesses, f"trial {number}", neutral_target())
 
 
 def record(epoch: int) -> dict[str, float]:

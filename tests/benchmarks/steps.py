@@ -18,7 +18,7 @@ import numpy as np  # noqa: E402  cores first: TensorFlow counts them when it is
 
 from src.cli.command_line import compose_config  # noqa: E402
 from src.data import prepare  # noqa: E402
-from src.training.trial import start_model  # noqa: E402
+from src.training.start import start_model  # noqa: E402
 
 STEPS = 12
 BASE = ["model.weights=null", "data.image_size=64", "data.num_images=400"]
@@ -27,7 +27,7 @@ BASE = ["model.weights=null", "data.image_size=64", "data.num_images=400"]
 def main() -> None:
     what, overrides = sys.argv[1], sys.argv[2:]
     config = compose_config([*BASE, *overrides])
-    program, inputs = start_model(config, prepare(config.data))
+    program, inputs = start_model(config, prepare(config.data, config.target))
     if what == "train":
         batch = inputs.batches.batch(0, 0)
 

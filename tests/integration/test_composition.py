@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from src.config import TargetConfig
 from src.config.schema import DropoutPosition, InputMode, Loss, OutputActivation, SplitMethod
 
 CONF = Path(__file__).parents[2] / "conf"
-GROUPS = ("model", "optimizer", "schedule", "augmentation", "fit", "pruner", "study",
+GROUPS = ("target", "model", "optimizer", "schedule", "augmentation", "fit", "pruner", "study",
           "tracking", "trial", "scale", "sweep")  # fmt: skip
 CHOICES = [f"{group}={file.stem}" for group in GROUPS for file in (CONF / group).glob("*.yaml")]
 
@@ -59,6 +60,42 @@ def test_seed_trials_are_what_the_study_ran(
     assert config.data.split.val_fraction == 0.25
 
 
+STUDIES = sorted(file.stem for file in (CONF / "study").glob("*.yaml"))
+SWEEPS = sorted(file.stem for file in (CONF / "sweep").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_file_of_a_study_gives_its_own_name(compose_config, name: str) -> None:
+    assert compose_config(f"study={name}").study.name == name
+    assert f"name: {name}\n" in (CONF / f"study/{name}.yaml").read_text()
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_sweep_names_its_study_and_the_command_line_wins(compose_config, sweep: str) -> None:
+    own = compose_config(f"+sweep={sweep}").study
+    assert own.name == sweep
+    assert own.question != compose_config().study.question
+    seed = compose_config("study=seed").study
+    assert compose_config(f"+sweep={sweep}", "study=seed").study == seed
+    for typed in ("study=mine", "study.name=mine"):
+        mine = compose_config(f"+sweep={sweep}", typed).study
+        assert (mine.name, mine.question) == ("mine", own.question)
+
+
+def test_name_of_a_study_that_looks_like_a_number_stays_a_text(compose_config) -> None:
+    for name in ("12", "1e3", "0.50"):
+        assert compose_config(f"study={name}").study.name == name
+        assert compose_config(f"study.name={name}").study.name == name
+
+
+def test_target_may_be_typed_as_a_whole(compose_config) -> None:
+    typed = "target={name: size, unit: mm, range: [0, 300], bands: [[0,99],[100,300]]}"
+    config = compose_config(typed)
+    assert config.target == TargetConfig("size", "mm", [0.0, 300.0], [[0, 99], [100, 300]])
+    assert config.tracking.experiment == "face-size"
+    assert compose_config("target=age").tracking.experiment == "face-age"
+
+
 def test_command_line_beats_trial_and_trial_beats_defaults(compose_config) -> None:
     assert compose_config().data.batch_size == 32
     assert compose_config("+trial=1").data.batch_size == 16
@@ -68,7 +105,7 @@ def test_command_line_beats_trial_and_trial_beats_defaults(compose_config) -> No
     assert compose_config("optimizer=sgd", "+trial=1").optimizer.name == "SGD"
 
 
-def test_scale_beats_trial_in_whatever_order_they_are_typed(compose_config) -> None:
+def test_scale_beats_trial_in_any_order(compose_config) -> None:
     orders = (["+trial=3", "+scale=small"], ["+scale=small", "+trial=3"])
     one, other = (compose_config(*order) for order in orders)
     assert one == other

@@ -1,12 +1,12 @@
 """A trial is run again from what the store kept of it."""
 
-import sys
+import json
 from collections.abc import Callable
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 from mlflow.tracking import MlflowClient
 
+from src.config import flatten
 from src.core.names import State
 from src.records.trial import TrialRecord
 from src.replay import main
@@ -16,17 +16,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def replay(monkeypatch, capsys) -> Callable[..., str]:
-    """Type a command in this process, where the small network stands in; what it printed."""
+def replay(capsys) -> Callable[..., str]:
+    """Type a command in this process; what it printed."""
 
     def replayed(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["replay", *arguments])
-        monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-        # Closes the stream that absl has from when TensorFlow was imported: here, pytest's own.
-        monkeypatch.setattr("hydra._internal.logging_config.configure_logging", lambda config: None)
-        GlobalHydra.instance().clear()
         capsys.readouterr()
-        main()
+        main(arguments)
         return capsys.readouterr().out
 
     return replayed
@@ -36,7 +31,7 @@ def trials(study: str) -> list[TrialRecord]:
     return StudyStore("face-age", study).trials()
 
 
-def test_replay_comes_to_the_same_numbers_in_a_study_of_its_own(run, replay) -> None:
+def test_replay_gives_the_same_numbers_in_a_study_of_its_own(run, replay) -> None:
     cache = r"data.cache_dir='a, b: \${c}'"
     original = run("study.name=mine", "study.trial=3", "seed=2", cache)
     shown = replay("mine", "3")
@@ -51,16 +46,16 @@ def test_replay_comes_to_the_same_numbers_in_a_study_of_its_own(run, replay) -> 
     assert shown.rstrip().endswith("equal, bit for bit.")
 
 
-def test_replay_with_changes_tells_that_it_is_another_configuration(run, replay) -> None:
+def test_replay_with_changes_says_that_it_is_another_configuration(run, replay) -> None:
     run("study.name=mine", "study.trial=3", "fit.epochs=2")
-    shown = replay("mine", "3", "fit.epochs=1", "study.name=shorter", "optimizer=sgd")
+    shown = replay("study=mine", "3", "fit.epochs=1", "study=shorter", "optimizer=sgd")
     (again,) = trials("shorter")
     assert again.params["fit.epochs"] == "1"
     assert again.params["optimizer.name"] == "SGD"
     assert "not equal; neither are the configurations." in shown
 
 
-def test_interrupted_replay_goes_on(run, run_until_epoch, replay) -> None:
+def test_interrupted_replay_continues(run, run_until_epoch, replay) -> None:
     run("study.name=mine", "study.trial=3")
     run_until_epoch(2, "study.name='mine replayed'", "study.trial=3")
     (interrupted,) = trials("mine replayed")
@@ -75,7 +70,7 @@ def test_trial_that_was_interrupted_can_be_replayed(run_until_epoch, replay) -> 
     run_until_epoch(1, "study.name=mine", "study.trial=1")
     shown = replay("mine", "1")
     assert trials("mine replayed")[0].state is State.COMPLETE
-    assert "came to no result that this one could be compared with" in shown
+    assert "has no result to compare with" in shown
 
 
 def test_of_several_runs_the_last_complete_one_is_replayed(run, run_until_epoch, replay) -> None:
@@ -111,9 +106,15 @@ def test_what_cannot_be_replayed_is_explained(in_tmp_path, replay, arguments, to
     assert told in str(ending.value.code)
 
 
-def test_record_of_an_older_schema_is_completed_and_says_so(in_tmp_path, replay) -> None:
-    run_id = StudyStore("face-age", "mine").create_trial("trial 2", {"trial": "2"})
-    MlflowClient().log_dict(run_id, {"seed": 3, "data.batch_size": 5}, "config.json")
-    shown = replay("mine", "2", "--cfg", "job")
-    assert "Not in the record, so at today's values: data.layout, data.root" in shown
-    assert "batch_size: 5" in shown
+def test_key_that_a_record_lacks_has_its_neutral_value(in_tmp_path, replay, compose_config):
+    record = json.loads(json.dumps(flatten(compose_config("seed=3", "target.unit=months"))))
+    older = {key: value for key, value in record.items() if not key.startswith("target.")}
+    store = StudyStore("face-age", "mine")
+    for number, values in ((1, older), (2, {"seed": 3})):
+        run_id = store.create_trial(f"trial {number}", {"trial": str(number)})
+        MlflowClient().log_dict(run_id, values, "config.json")
+    shown = replay("mine", "1", "--cfg", "job")
+    assert "seed: 3" in shown
+    assert "unit: years" in shown
+    with pytest.raises(SystemExit, match=r"The record lacks keys\..*Fix: check out the commit"):
+        replay("mine", "2", "--cfg", "job")

@@ -16,8 +16,8 @@ from mlflow.tracking import MlflowClient
 
 from src.champion import main
 from src.data import sample
+from src.evaluation import final_test
 from src.tracking.study import StudyStore
-from src.training import final_test
 from tests.integration.stored import artifacts, fetch, read_artifact
 
 pytestmark = pytest.mark.slow
@@ -99,7 +99,7 @@ def test_best_trial_is_tested_once_registered_and_loadable(train, crown, refusal
     assert version.description == card
     assert f"**{metrics['test/mae']:.2f}**" in card
     assert "The best of 2 complete trials" in card
-    assert "looked at its test part once." in card
+    assert "Test-set evaluation 1 of the study." in card
 
     told = refusal("mine")
     assert told.startswith('error: The test part of study "mine" was looked at already: trial ')
@@ -107,12 +107,12 @@ def test_best_trial_is_tested_once_registered_and_loadable(train, crown, refusal
     assert looks_kept_by(runs[best]) == [f"trial {best + 1}"]
 
     shown = crown("mine", "--again", "--trial", str(2 - best))
-    assert "Look 2 at the test part. Registered as version 2" in shown
+    assert "Test-set evaluation 2. Registered as version 2" in shown
     assert 'champion was version 1 of study "mine"' in shown
     second = client.get_model_version_by_alias("face-age", "champion")
     assert second.version == 2
     assert "Number 2, chosen by hand, of 2 complete trials" in second.description
-    assert "looked at its test part 2 times (trial " in second.description
+    assert "Test-set evaluation 2 of the study (trial " in second.description
     assert looks_kept_by(runs[1 - best]) == [f"trial {2 - best}"]
     assert "was looked at already: trial " in refusal("mine")
 
@@ -176,13 +176,13 @@ def test_look_counts_though_the_command_dies_before_it_registers(
         with pytest.raises(SystemExit):  # while it checks the model on validation faces
             crown("mine")
         patched.undo()
-        patched.setattr("src.tracking.registry.register", die)
+        patched.setattr("src.evaluation.champion.register", die)
         with pytest.raises(SystemExit) as ending:
             crown("mine")
         assert ending.value.code == 130
     assert "was looked at already: trial 1 at 2" in refusal("mine")
     assert not MlflowClient().search_registered_models()
-    assert "Look 2 at the test part. Registered as version 1" in crown("mine", "--again")
+    assert "Test-set evaluation 2. Registered as version 1" in crown("mine", "--again")
 
 
 def test_trial_that_measured_the_test_part_itself_took_a_look(train, crown, refusal) -> None:
@@ -190,9 +190,9 @@ def test_trial_that_measured_the_test_part_itself_took_a_look(train, crown, refu
     train(2)
     told = refusal("mine", "--trial", "2")
     assert "was looked at already: trial 1 at 2" in told
-    assert "Look 2 at the test part" in crown("mine", "--trial", "1", "--again")
-    assert "Look 3 at the test part" in crown("mine", "--trial", "1", "--again")
-    assert "2 times" not in read_artifact(run_id, "model_card.md").read_text()
+    assert "Test-set evaluation 2." in crown("mine", "--trial", "1", "--again")
+    assert "Test-set evaluation 3." in crown("mine", "--trial", "1", "--again")
+    assert "evaluation 3 of" in read_artifact(run_id, "model_card.md").read_text()
 
 
 def test_looks_of_other_studies_at_the_same_faces_are_told(train, crown, run) -> None:
@@ -201,7 +201,7 @@ def test_looks_of_other_studies_at_the_same_faces_are_told(train, crown, run) ->
     run_id = train(1)
     crown("mine")
     card = read_artifact(run_id, "model_card.md").read_text()
-    assert "test part once; trials of other studies did so once." in card
+    assert "of the study; 1 trial of other studies used the same test part." in card
 
 
 def test_what_cannot_be_tested_is_explained_and_is_no_look(
@@ -234,11 +234,11 @@ def test_what_cannot_be_tested_is_explained_and_is_no_look(
             return model
 
         patched.setattr("mlflow.keras.load_model", load_another)
-        assert "The kept model is not what trial 1 recorded" in refusal("mine")
+        assert "The stored model is not the model of trial 1" in refusal("mine")
     assert "test/mae" not in fetch(run_id).data.metrics
     assert "model_card.md" not in artifacts(run_id)
     assert not looks_kept_by(run_id)
-    assert "Look 1 at the test part" in crown("mine")
+    assert "Test-set evaluation 1." in crown("mine")
 
 
 def test_trial_that_kept_no_model_is_replayed_with_one(run, train, crown, refusal) -> None:
@@ -247,7 +247,7 @@ def test_trial_that_kept_no_model_is_replayed_with_one(run, train, crown, refusa
     assert "Received: tracking.keep_model=none" in told
     assert 'Fix: python -m src.replay "mine" 1 tracking.keep_model=all' in told
     train(1)  # what the replay runs
-    assert "Look 1 at the test part" in crown("mine")
+    assert "Test-set evaluation 1." in crown("mine")
 
 
 def test_faces_may_have_moved_but_not_changed(run, crown, refusal, in_tmp_path) -> None:
@@ -264,4 +264,4 @@ def test_faces_may_have_moved_but_not_changed(run, crown, refusal, in_tmp_path) 
     table = pd.read_csv("changed/labels.csv")
     table.assign(real_age=table["real_age"][::-1].to_numpy()).to_csv("changed/labels.csv")
     assert "These are not the faces of learning rate" in refusal("real", "--root", "changed")
-    assert "Look 1 at the test part" in crown("real", "--root", "moved")
+    assert "Test-set evaluation 1." in crown("real", "--root", "moved")

@@ -30,12 +30,12 @@ def typed(tmp_path, environment) -> Callable[..., subprocess.CompletedProcess]:
 
 def test_trial_is_listed_and_replayed_to_the_same_number(typed) -> None:
     # On one core of several, as trials of a sweep run side by side.
-    trained = typed("train", *SMALL, "fit.epochs=1", "study.name=mine", cores=1)
+    trained = typed("train", *SMALL, "fit.epochs=1", "study=mine", cores=1)
     assert trained.returncode == 0, trained.stderr
     listed = typed("trials", "mine")
     assert "1 trial: 1 complete. Best: trial 3" in listed.stdout, listed.stderr
 
-    replayed = typed("replay", "mine", "3")
+    replayed = typed("replay", "study=mine", "3")
     assert replayed.returncode == 0, replayed.stderr
     assert replayed.stdout.rstrip().endswith("equal, bit for bit.")
     listed = typed("trials")
@@ -43,9 +43,9 @@ def test_trial_is_listed_and_replayed_to_the_same_number(typed) -> None:
         "mine", "mine replayed",
     ]  # fmt: skip
 
-    looked_at = typed("replay", "mine", "3", "--cfg", "job", options=("-X", "importtime"))
-    assert "epochs: 1" in looked_at.stdout
-    assert not set(re.findall(r"\| +(\w+)", looked_at.stderr)) & {"tensorflow", "keras"}
+    shown = typed("replay", "mine", "3", "--cfg", "job", options=("-X", "importtime"))
+    assert "epochs: 1" in shown.stdout
+    assert not set(re.findall(r"\| +(\w+)", shown.stderr)) & {"tensorflow", "keras"}
 
 
 @pytest.mark.parametrize("command", ["trials", "replay"])

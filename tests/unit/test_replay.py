@@ -1,24 +1,19 @@
 import dataclasses
-import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 
-from src.config import Config, flatten
+from src.cli.changes import changed
+from src.config import Config, Objective, TargetConfig
 from src.config.schema import Conflict, Decoder, DropoutPosition, InputMode, KeepModel, Loss
 from src.core.errors import UsageError
 from src.core.names import State
+from src.records.terms import Terms
 from src.records.trial import TrialRecord
-from src.replay import comparison, not_recorded, replay_overrides
-
-
-def recorded(config: Config) -> dict[str, Any]:
-    """As it comes back from the artifact `config.json`."""
-    return json.loads(json.dumps(flatten(config)))
+from src.replay import comparison, replayed
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +42,6 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0")) | st.samp
     ["", " ", "null", "true", "1e-4", "12", "a b", "a,b", "[a]", "'", '"', "\\", "\\'", "${x}",
      "\\${x}", "\\\\${x}\\", "x=y", "key: value", "inf", "a\nb", "choice(1,2)", "$", "{}"]
 )  # fmt: skip
-TEXTS = TEXTS.filter(lambda text: text != "???")  # OmegaConf takes that for a missing value
 FRACTIONS = st.floats(0, 1, exclude_max=True)
 POSITIVE = st.floats(0, 1e3, exclude_min=True)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -103,16 +97,20 @@ GROUPS = {
 }
 
 
-@given(text=TEXTS)
-def test_any_text_comes_back_through_the_grammars_of_hydra_and_omegaconf(text: str) -> None:
-    (override,) = [o for o in replay_overrides({"data.root": text}, "x", 1, []) if "root" in o]
-    value = OverridesParser.create().parse_override(override).value()
-    assert OmegaConf.create({"root": value}).root == text
+@pytest.fixture
+def replay(monkeypatch) -> Callable[..., Config]:
+    """The configuration of a replay of trial 3 of study `x`, which recorded this one."""
+
+    def replayed_config(recorded: Config, *typed: str) -> Config:
+        monkeypatch.setattr("src.tracking.lookup.config_of", lambda trial, study: recorded)
+        return replayed(result(number=3), "x", typed)
+
+    return replayed_config
 
 
-@settings(max_examples=20, deadline=None)  # composing takes 0.2 s
+@settings(max_examples=10, deadline=None)  # composing takes 0.2 s
 @given(data=st.data())
-def test_any_configuration_comes_back_from_its_record(compose_config, folder, data) -> None:
+def test_what_is_not_typed_stays_as_it_was_recorded(compose_config, folder, data) -> None:
     choices = {group: data.draw(st.sampled_from(names)) for group, names in GROUPS.items()}
     root = [] if choices["data"] == "sample" else ["data.root=."]
     base = compose_config(*(f"{group}={name}" for group, name in choices.items()), *root)
@@ -120,87 +118,82 @@ def test_any_configuration_comes_back_from_its_record(compose_config, folder, da
     if root:
         values["data.root"] = folder
     original = replace(base, values)
-
-    overrides = replay_overrides(recorded(original), "mine", 7, [])
-    again = compose_config(*overrides)
-
-    study = dataclasses.replace(base.study, name="mine replayed", trial=7, run_id=None)
-    assert again == dataclasses.replace(original, study=study)
+    again = changed(original, ["schedule.final_fraction=0.5", "augmentation.contrast=0.5"])
+    expected = {"schedule.final_fraction": 0.5, "augmentation.contrast": 0.5}
+    assert again == replace(original, expected)
     assert type(again.optimizer) is type(original.optimizer)
+    assert changed(original, []) == original
 
 
-def test_what_is_typed_wins(compose_config) -> None:
-    record = recorded(compose_config("optimizer.learning_rate=1e-2", "data.batch_size=8"))
-    typed = ["data.batch_size=4", "study.name=mine", "study.trial=2"]
-    again = compose_config(*replay_overrides(record, "seed", 3, typed))
+def test_replay_has_a_study_of_its_own_and_keeps_no_state(compose_config, replay) -> None:
+    recorded = compose_config("study=seed", "study.run_id=r", "fit.keep_state=true", "seed=5")
+    again = replay(recorded)
+    assert (again.study.name, again.study.trial, again.study.run_id) == ("x replayed", 3, None)
+    assert again.study.claims == recorded.study.claims
+    assert again.study.question == recorded.study.question
+    assert again.fit == dataclasses.replace(recorded.fit, keep_state=False)
+    assert again.seed == 5
+
+
+def test_what_is_typed_wins(compose_config, replay) -> None:
+    recorded = compose_config("optimizer.learning_rate=1e-2", "data.batch_size=8")
+    again = replay(recorded, "data.batch_size=4", "study.name=mine", "study.trial=2")
     assert again.data.batch_size == 4
     assert again.optimizer.learning_rate == 1e-2
     assert (again.study.name, again.study.trial) == ("mine", 2)
 
 
-@pytest.mark.parametrize("flags", [["-m"], ["--cfg", "job"], ["--cfg=job"]])
-def test_flags_leave_the_overrides_side_by_side(flags: list[str]) -> None:
-    for typed in ([*flags, "seed=5"], ["seed=5", *flags]):
-        words = replay_overrides({"seed": 2}, "mine", 3, typed)
-        others = [word for word in words if word not in flags]
-        assert others == ["seed=2", "study.name='mine replayed'", "study.trial=3",
-                          "study.run_id=null", "fit.keep_state=false", "seed=5"]  # fmt: skip
-        assert flags in (words[: len(flags)], words[-len(flags) :])
-
-
-def test_group_that_is_typed_whole_replaces_its_recorded_values(compose_config) -> None:
-    record = recorded(compose_config("augmentation=seed", "optimizer.beta_1=0.5", "seed=5"))
-    typed = ["augmentation=none", "optimizer=sgd"]
-    again = compose_config(*replay_overrides(record, "seed", 3, typed))
-    plain = compose_config(*typed)
+def test_group_that_is_typed_replaces_its_recorded_values_and_keys_win(
+    compose_config, replay
+) -> None:
+    recorded = compose_config("augmentation=seed", "optimizer.beta_1=0.5", "seed=5")
+    typed = ["optimizer.momentum=0.5", "augmentation=none", "optimizer=sgd"]
+    again, plain = replay(recorded, *typed), compose_config(*typed)
     assert again.augmentation == plain.augmentation
     assert again.optimizer == plain.optimizer
     assert again.seed == 5
 
 
-def test_study_that_is_typed_whole_names_the_study(compose_config) -> None:
-    again = compose_config(*replay_overrides(recorded(compose_config()), "x", 3, ["study=seed"]))
-    assert (again.study.name, again.study.trial) == ("seed", 3)
+def test_values_of_a_group_change_those_values_alone(compose_config, replay) -> None:
+    recorded = compose_config("optimizer=sgd", "optimizer.momentum=0.5")
+    again = replay(recorded, "optimizer={nesterov: false}", "target={name: size, unit: mm}")
+    assert (again.optimizer.momentum, again.optimizer.nesterov) == (0.5, False)
+    assert (again.target.name, again.target.unit) == ("size", "mm")
+    assert again.target.range == recorded.target.range
 
 
-@pytest.mark.parametrize("typed", ["+trial=3", "+scale=small", "sweep=tiny"])
-def test_file_that_the_record_would_cover_is_refused(compose_config, typed: str) -> None:
-    with pytest.raises(UsageError, match=r"would cover those of .*Fix: type the keys"):
-        replay_overrides(recorded(compose_config()), "seed", 3, [typed])
+@pytest.mark.parametrize(
+    ("typed", "name", "num_claims"), [("study=seed", "seed", 4), ("study=12", "12", 0)]
+)
+def test_study_that_is_typed_names_the_study(
+    compose_config, replay, typed: str, name: str, num_claims: int
+) -> None:
+    again = replay(compose_config(), typed)
+    assert (again.study.name, again.study.trial) == (name, 3)
+    assert len(again.study.claims) == num_claims
 
 
-def test_recorded_key_that_is_unknown_today_is_named(compose_config) -> None:
-    record = recorded(compose_config()) | {"augmentation.hue": 0.1, "fit.tpu": True}
-    with pytest.raises(UsageError) as refusal:
-        replay_overrides(record, "seed", 3, [])
-    for text in ("augmentation.hue=0.1", "fit.tpu=True", "augmentation=<name> fit=<name>"):
-        assert text in str(refusal.value)
-    assert replay_overrides(record, "seed", 3, ["augmentation=none", "fit=default"])
+@pytest.mark.parametrize(
+    "typed", ["+trial=3", "+scale=small", "sweep=tiny", "seed=1,2", "~data.limit"]
+)
+def test_other_overrides_are_refused(compose_config, replay, typed: str) -> None:
+    with pytest.raises(UsageError, match=r"can be changed by single values and by whole groups"):
+        replay(compose_config(), typed)
 
 
-def test_recorded_optimizer_that_is_unknown_today_is_named(compose_config) -> None:
-    record = recorded(compose_config()) | {"optimizer.name": "Lion"}
-    with pytest.raises(UsageError, match=r"optimizer\.name=Lion.*sgd"):
-        replay_overrides(record, "seed", 3, [])
-    assert replay_overrides(record, "seed", 3, ["optimizer=adam"])
-    assert not not_recorded(record, ["optimizer=adam"])
-
-
-def test_record_that_lacks_newer_keys_gets_their_values_of_today(compose_config) -> None:
-    original = compose_config("optimizer=sgd", "fit.epochs=3", "seed=4")
-    record = recorded(original)
-    gone = ["fit.fidelity", "pruner.name", "optimizer.nesterov"]
-    for key in gone:
-        del record[key]
-    assert sorted(not_recorded(record, [])) == sorted(gone)
-    assert not_recorded(record, ["pruner=asha", "fit.fidelity=2"]) == ["optimizer.nesterov"]
-    again = compose_config(*replay_overrides(record, "seed", 3, []))
-    assert dataclasses.replace(again, study=original.study) == original
-
-
-def test_complete_record_lacks_nothing(compose_config) -> None:
-    for name in ("adam", "adamw", "sgd"):
-        assert not not_recorded(recorded(compose_config(f"optimizer={name}")), [])
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("model.dropout_rate=2", r"`model\.dropout_rate` must lie in \[0, 1\)"),
+        ("model.dropout_rat=0", r"Fix: model\.dropout_rate"),
+        ("optimizer.momentum=0", r"`optimizer\.momentum` is not a key"),
+        ("augmentation=strong", r"Available options in 'augmentation'"),
+        ("nonsense", r"missing EQUAL"),
+    ],
+)
+def test_mistakes_are_explained_as_by_train(compose_config, replay, typed, message) -> None:
+    with pytest.raises(UsageError, match=message):
+        replay(compose_config(), typed)
 
 
 def result(error: float | None = 6.5, **changes: Any) -> TrialRecord:
@@ -220,8 +213,20 @@ def result(error: float | None = 6.5, **changes: Any) -> TrialRecord:
     ],
 )
 def test_results_are_compared_and_a_difference_is_traced(again, verdict: str) -> None:
-    assert verdict in comparison(result(), again)
+    assert verdict in comparison(result(), again, Terms())
 
 
 def test_nothing_is_compared_where_one_has_no_result() -> None:
-    assert comparison(result(None), result()) == comparison(result(), result(None)) == ""
+    assert comparison(result(None), result(), Terms()) == ""
+    assert comparison(result(), result(None), Terms()) == ""
+
+
+def test_comparison_is_of_the_objective_in_the_unit_of_the_target() -> None:
+    target = TargetConfig("size", "mm", [0.0, 300.0], [[0, 300]])
+    one, other = (
+        result(9.0, metrics={"last/val_mae": error, "best/val_mae": 1.0}) for error in (7.0, 8.0)
+    )
+    line = comparison(one, other, Terms(target, Objective("last/val_mae")))
+    assert line.startswith(
+        "Validation MAE of the last epoch: recorded 7.0, replayed 8.0 mm: not equal"
+    )

@@ -10,10 +10,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from src.analysis.recorded import seed_trials
 from src.analysis.study_data import read_study
+from src.core.names import State
 from src.report import main
-from src.tracking import State
 from src.tracking.bulk_reading import read_curves
 from src.tracking.study import open_study
 from tests.unit.analysis.made_study import EXPERIMENT, add_trial, grid, make_study
@@ -39,10 +38,9 @@ def test_finished_study_answers_and_draws(capsys) -> None:
     make_study("one", grid(), lambda c: 2.0 * (c["optimizer.learning_rate"] == "1e-05"))
     markdown, _ = report("one")
     printed = capsys.readouterr().out
-    for heading in ("Leaderboard", "Overfitting", "Effects", "Four checks", "Faces", "Again"):
+    for heading in ("Leaderboard", "Overfitting", "Effects", "Four checks", "Faces", "Reproduce"):
         assert f"## {heading}" in markdown
     assert "python -m src.train -m" in markdown
-    assert "seed study, trial 3" in markdown
     assert "always the median age" in markdown
     folder = Path("experiments/one")
     names = {file.stem for file in (folder / "figures").glob("*.png")}
@@ -60,7 +58,7 @@ def test_finished_study_answers_and_draws(capsys) -> None:
     assert "http://127.0.0.1:5000/#/experiments/" in printed
 
 
-def test_report_lies_with_the_parent_run_too(capsys) -> None:
+def test_report_is_logged_to_the_parent_run_too(capsys) -> None:
     make_study("one", grid()[:2], num_seeds=1)
     report("one")
     data = read_study(EXPERIMENT, "one")
@@ -91,9 +89,9 @@ def test_study_in_every_state() -> None:
                 num_epochs=0 if state is State.WAITING else 3, state=state, tags=tags,
             )  # fmt: skip
     markdown, html = report("mixed")
-    assert "2 trials running or waiting: this is a half-way look." in markdown
-    assert "1 pruned trial left out" in markdown
-    assert "1 infeasible and 1 failed of 5 that ended" in markdown
+    assert "2 trials running or waiting: this report is preliminary." in markdown
+    assert "1 pruned trial excluded" in markdown
+    assert "1 infeasible and 1 failed of 5 ended trials" in markdown
     assert "behind the others \\| at epoch 2" in markdown
     assert "OSError: &lt;disk> full" in markdown
     assert "&lt;disk&gt;" in html
@@ -111,7 +109,7 @@ def test_one_trial_and_none() -> None:
     assert "nothing to rank" in markdown
 
 
-def test_trials_of_other_faces_are_left_out() -> None:
+def test_trials_of_other_faces_are_excluded() -> None:
     make_study("two", grid()[:4], num_seeds=1)
     with open_study(EXPERIMENT, "two") as store:
         store.open_parent({})
@@ -119,7 +117,7 @@ def test_trials_of_other_faces_are_left_out() -> None:
         params, parts = {"data.batch_size": "64"}, {"val": part, "train": part}
         add_trial(store, 5, params, parts, 3, tags={"data_digest": "other"})
     markdown, _ = report("two")
-    assert "1 complete trial left out of all comparisons" in markdown
+    assert "1 complete trial excluded from all comparisons" in markdown
     assert "| 5 |" not in markdown.partition("## Overfitting")[0]
 
 
@@ -130,7 +128,7 @@ def test_studies_without_stored_predictions_use_recorded_intervals() -> None:
     assert "## Faces" not in markdown
 
 
-def test_what_people_write_around_the_report_stays() -> None:
+def test_text_around_the_report_is_kept() -> None:
     make_study("one", grid()[:2], num_seeds=1)
     report("one")
     path = Path("experiments/one/README.md")
@@ -164,9 +162,9 @@ def test_faces_of_people_stay_on_the_local_page(tmp_path: Path) -> None:
     markdown, html = report("people")
     parent = read_study(EXPERIMENT, "people").parent_id
     local = Path(f"mlruns/artifacts/{parent}/artifacts/report/report.html").read_text()
-    assert local.count("years, guessed") == 24  # twelve faces: as text and for those who hear it
+    assert local.count("years, predicted") == 24  # twelve faces, twice
     written = [file for file in Path("experiments").rglob("*") if file.is_file()]
-    assert "years, guessed" not in html
+    assert "years, predicted" not in html
     for file in written:
         assert str(tmp_path).encode() not in file.read_bytes(), file
     assert "python -m src.train data.root=<path> model.weights=<path> -m x=1,2" in markdown
@@ -180,7 +178,7 @@ def test_claims_are_read_from_the_trials_or_from_a_file() -> None:
     assert "## Conclusions" not in markdown
     markdown, _ = report("one", "--claims", "seed")
     assert "Dropout after the backbone lowers the validation error. | supported" in markdown
-    assert "They were stated after the trials had run" in markdown
+    assert "The claims were stated after the trials had run" in markdown
     trials = read_study(EXPERIMENT, "one").trials
     config = {
         "study.question": "",
@@ -194,28 +192,27 @@ def test_claims_are_read_from_the_trials_or_from_a_file() -> None:
         file.write_text(json.dumps(config))
         markdown, _ = report("one")
         assert "Dropout harms. | contradicted" in markdown
-        assert ("They were stated after" in markdown) == is_late
+        assert ("The claims were stated after" in markdown) == is_late
 
 
 def test_recorded_seed_study_needs_nothing_but_a_clone(capsys) -> None:
     markdown, _ = report("seed_recorded")
     table = markdown.partition("## Conclusions")[2].partition("##")[0]
-    culprits = {
+    confounded = {
         "optimizer.learning_rate": "model.hidden_units",
         "data.batch_size": "model.dropout_rate",
         "model.dropout_rate": "data.batch_size",
     }
-    for key, culprit in culprits.items():
-        (line,) = [row for row in table.splitlines() if f"{key} cannot be told from" in row]
+    for key, other in confounded.items():
+        (line,) = [row for row in table.splitlines() if f"{key} is confounded with" in row]
         assert "not resolved" in line
-        assert culprit in line
+        assert other in line
     assert "Overfitting remains, even in the best trial. | supported" in table
     assert "5.98 [5.74, 6.22]" in markdown
     data = read_study(EXPERIMENT, "seed_recorded")
     assert [len(data.curve(trial)) for trial in data.trials] == [20, 20, 20]
     report("seed_recorded")
     assert len(read_study(EXPERIMENT, "seed_recorded").trials) == 3
-    assert [trial.number for trial in seed_trials()] == [1, 2, 3]
 
 
 def test_a_report_needs_neither_tensorflow_nor_keras() -> None:

@@ -1,4 +1,4 @@
-"""Studies in memory, for what needs no store."""
+"""Studies in memory, for tests that need no store."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,8 +7,9 @@ import pandas as pd
 
 from src.analysis.study_data import Measured, StudyData
 from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome
+from src.core.names import State
+from src.records.terms import Terms
 from src.records.trial import TrialRecord
-from src.tracking import State
 from tests.unit.analysis.made_study import Effect, grid
 
 
@@ -39,11 +40,12 @@ def study_data(
     seed: int = 0,
     claims: Sequence[ClaimConfig] = (),
     with_faces: bool = True,
+    terms: Terms | None = None,
 ) -> StudyData:
-    """Trials that differ by what `effect` adds (years), a training's luck, and their faces."""
+    """Trials that differ by their effects, the chance of a training, and their faces."""
     rng = np.random.default_rng(seed)
     faces = pd.DataFrame(
-        {"row": range(num_faces), "file_name": "f.png", "age": rng.uniform(1, 90, num_faces)}
+        {"row": range(num_faces), "file_name": "f.png", "label": rng.uniform(1, 90, num_faces)}
     )
     hard = rng.gamma(2, 3, num_faces)
     trials, predictions, train_predictions = [], [], []
@@ -62,8 +64,8 @@ def study_data(
             }  # fmt: skip
             params = {**configuration, "seed": str(replicate)}
             trials.append(record(len(trials) + 1, params, metrics))
-            predictions.append(faces["age"].to_numpy() + errors)
-            train_predictions.append(faces["age"].to_numpy() + train)
+            predictions.append(faces["label"].to_numpy() + errors)
+            train_predictions.append(faces["label"].to_numpy() + train)
     measured = {
         "val": Measured(faces, np.array(predictions)),
         "train": Measured(faces, np.array(train_predictions)),
@@ -71,5 +73,5 @@ def study_data(
     return StudyData(
         "made", "What?", tuple(claims), False, "1", "", "", "", tuple(trials),
         pd.DataFrame(columns=["run_id", "epoch", "mae/train", "mae/val", "time/epoch_seconds"]),
-        measured if with_faces and trials else {},
+        measured if with_faces and trials else {}, terms or Terms(),
     )  # fmt: skip

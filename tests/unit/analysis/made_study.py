@@ -1,4 +1,4 @@
-"""Studies that are written into the store without training anything."""
+"""Studies written into the store without training."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from src.tracking import Run, State
+from src.core.names import State
+from src.tracking import Run
 from src.tracking.study import StudyStore, open_study
 
 EXPERIMENT = "face-age"
@@ -17,7 +18,7 @@ GRID = {
 }
 
 Effect = Callable[[Mapping[str, str]], float]
-"""Years that a configuration adds to every validation error."""
+"""Error that a configuration adds to that of every validation face."""
 
 
 def grid(values: Mapping[str, Sequence[str]] = GRID) -> list[dict[str, str]]:
@@ -38,7 +39,7 @@ def make_study(
     seed: int = 0,
     with_predictions: bool = True,
 ) -> None:
-    """A finished study whose trials differ by their effects, a training's luck, and faces."""
+    """A finished study whose trials differ by their effects, chance and faces."""
     rng = np.random.default_rng(seed)
     ages = np.sort(rng.uniform(1, 90, num_faces)).round()
     hard = rng.gamma(2, 3, num_faces)

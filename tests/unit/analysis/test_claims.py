@@ -1,7 +1,7 @@
 import pytest
 
 from src.analysis.claims import Answer, judge_claims
-from src.analysis.leaderboard import leaderboard
+from src.analysis.leaderboard.numbers import leaderboard
 from tests.unit.analysis.made_data import claim, study_data
 from tests.unit.analysis.made_study import grid
 
@@ -51,7 +51,7 @@ def test_intervals_widen_with_the_number_of_claims() -> None:
     assert "98.75%" in first.reason
 
 
-def test_confounded_claims_name_the_culprit() -> None:
+def test_confounded_claims_name_the_other_key() -> None:
     together = [
         {"model.dropout_rate": "0", "data.batch_size": "16", "optimizer.learning_rate": rate}
         for rate in ("1", "2")
@@ -61,7 +61,7 @@ def test_confounded_claims_name_the_culprit() -> None:
     ]
     (judgement,) = judged(study_data(together, claims=[claim()]))
     assert judgement.answer is Answer.not_resolved
-    assert "model.dropout_rate cannot be told from data.batch_size" in judgement.reason
+    assert "model.dropout_rate is confounded with data.batch_size in" in judgement.reason
 
 
 @pytest.mark.parametrize("num_trials", [0, 1, 2])

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 
-from src.analysis.effects import Effects, estimate_effects
+from src.analysis.effects.numbers import Effects, estimate_effects
 from src.config.schema import ClaimOutcome
 from tests.unit.analysis.made_data import study_data
 from tests.unit.analysis.made_study import grid
@@ -43,9 +43,9 @@ def test_effects_agree_with_statsmodels() -> None:
     assert found.degrees_of_freedom == peer.df_resid
 
 
-def test_a_real_effect_stands_with_its_sign_and_the_others_do_not() -> None:
+def test_only_a_real_effect_is_significant_and_has_its_sign() -> None:
     found = estimate_effects(study_data(effect=slow_learning, spread=0.1))
-    standing = {each.key for each in found.effects if each.stands}
+    standing = {each.key for each in found.effects if each.is_significant}
     assert standing == {"optimizer.learning_rate"}
     assert on_mae(found)["optimizer.learning_rate", "0.0001"] == pytest.approx(-3, abs=0.5)
 
@@ -54,8 +54,8 @@ def test_a_null_sweep_flags_no_effect_in_95_percent_of_studies() -> None:
     studies = [
         estimate_effects(study_data(num_seeds=1, num_faces=60, seed=seed)) for seed in range(300)
     ]
-    effects = np.mean([any(each.stands for each in found.effects) for found in studies])
-    pairs = np.mean([any(each.stands for each in found.interactions) for found in studies])
+    effects = np.mean([any(each.is_significant for each in found.effects) for found in studies])
+    pairs = np.mean([any(each.is_significant for each in found.interactions) for found in studies])
     assert effects <= 0.05 + 0.025  # two standard errors of 300 simulations
     assert pairs <= 0.05 + 0.025
 
@@ -68,11 +68,11 @@ def test_interaction_is_found_and_sized() -> None:
     found = estimate_effects(study_data(effect=only_together, spread=0.05))
     strongest = found.interactions[0]
     assert strongest.keys == ("data.batch_size", "model.dropout_rate")
-    assert strongest.stands
+    assert strongest.is_significant
     assert strongest.largest == pytest.approx(1.0, abs=0.2)  # a quarter of 4, in each cell
 
 
-def test_importance_names_what_matters_and_says_when_nothing_does() -> None:
+def test_importance_finds_the_key_with_an_effect_and_is_low_without_one() -> None:
     found = estimate_effects(study_data(effect=slow_learning))
     assert found.importances[0].key == "optimizer.learning_rate"
     assert found.forest_score > 0.3
@@ -80,7 +80,7 @@ def test_importance_names_what_matters_and_says_when_nothing_does() -> None:
 
 
 @pytest.mark.parametrize("num_trials", [0, 1, 2])
-def test_few_trials_have_no_intervals_and_no_faults(num_trials: int) -> None:
+def test_few_trials_have_no_intervals_and_raise_nothing(num_trials: int) -> None:
     found = estimate_effects(study_data(grid()[:num_trials], num_seeds=1))
     assert found.degrees_of_freedom == 0  # or there is nothing to fit
     assert all(each.estimate is None for each in found.effects)
@@ -106,12 +106,12 @@ def test_keys_of_one_group_in_a_continuous_space_are_told_apart() -> None:
     )  # fmt: skip
     found = estimate_effects(study)
     assert study.keys == ("optimizer.learning_rate", decay)
-    assert {each.key for each in found.effects if each.stands} == {decay}
+    assert {each.key for each in found.effects if each.is_significant} == {decay}
     (effect,) = [e for e in found.effects if e.key == decay and e.outcome is ClaimOutcome.val_mae]
     assert effect.value == pytest.approx(3.0, abs=0.4)  # two decades
 
 
-def test_augmentation_is_one_hyperparameter_and_says_what_it_stands_for() -> None:
+def test_keys_of_an_augmentation_are_merged_and_listed() -> None:
     both = [
         {"augmentation.rotation_degrees": turn, "augmentation.vertical_flip": flip}
         for turn, flip in (("0.0", "False"), ("90.0", "True"))
@@ -120,7 +120,7 @@ def test_augmentation_is_one_hyperparameter_and_says_what_it_stands_for() -> Non
     assert study.merged == {"augmentation.rotation_degrees": ("augmentation.vertical_flip",)}
 
 
-def test_paths_and_switches_are_no_hyperparameters_and_hide_no_replicates() -> None:
+def test_keys_without_an_effect_on_numbers_are_no_hyperparameters() -> None:
     study = study_data(grid()[:2])
     for trial, folder in zip(study.trials, "abab", strict=True):
         trial.params.update({"data.root": folder, "tracking.keep_model": folder, "num_val": folder})
@@ -128,7 +128,7 @@ def test_paths_and_switches_are_no_hyperparameters_and_hide_no_replicates() -> N
     assert study.has_replicates
 
 
-def test_a_trial_beyond_all_measure_does_not_drown_the_others() -> None:
+def test_a_diverged_trial_is_not_compared() -> None:
     study = study_data(effect=slow_learning, spread=0.1)
     study.trials[5].metrics["best/val_mae"] = 5e4
     assert len(study.compared) == 23

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from src.analysis.hyperparameters import Factor, always_changed_with, design, in_design
+from src.analysis.effects.hyperparameters import Factor, always_changed_with, design, in_design
 
 
 def test_levels_are_sorted_as_numbers_and_compared_with_the_lowest() -> None:
@@ -33,24 +33,24 @@ def test_many_values_are_a_line_over_the_span() -> None:
     assert factor.contrasts == (factor.trend,)
 
 
-def test_words_have_levels_and_no_order() -> None:
+def test_values_that_are_not_numeric_have_levels_and_no_order() -> None:
     words = Factor("model.freeze", ("none", "backbone", "conv4"))
     assert words.numbers is None
     assert words.trend is None
     assert len(words.contrasts) == 2
     for pair in (("none", "all"), ("[]", "[48]"), ("None", "0.0001")):
-        assert Factor("a.b", pair).trend is None  # which of them would be up?
+        assert Factor("a.b", pair).trend is None  # they have no order
     assert Factor("a.b", ("True", "False")).levels == ("False", "True")
     assert Factor("a.b", ("True", "False")).trend is not None
 
 
-def test_weights_stand_at_their_factors_place_in_the_design() -> None:
+def test_weights_of_a_factor_are_in_its_columns_of_the_design() -> None:
     one, two = Factor("a.one", ("1", "2", "3", "1")), Factor("a.two", ("x", "y", "x", "y"))
     assert design([one, two], 4).shape == (4, 4)
     assert in_design([one, two], two, np.array([5.0])).tolist() == [0, 0, 0, 5]
 
 
-def test_what_never_changes_alone_is_named() -> None:
+def test_keys_that_never_change_alone_are_found() -> None:
     """The seed study: dropout changed only together with batch size and learning rate."""
     rate = Factor("rate", ("1e-4", "1e-5", "3e-4"))
     batch, dropout = Factor("batch", ("16", "16", "32")), Factor("dropout", ("0", "0", "0.2"))

@@ -3,8 +3,8 @@ import math
 import pandas as pd
 import pytest
 
-from src.analysis.overfitting import Verdict, judge
-from src.tracking import State
+from src.analysis.overfitting.numbers import Verdict, judge
+from src.core.names import State
 from tests.unit.analysis.made_data import record
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from src.core.metrics import AGE_BANDS
+from src.config.schema import AGE_BANDS
 from src.exploration.ages import (
     band_counts,
     band_names,

@@ -7,6 +7,7 @@ from src.core.errors import MissingFileError, UsageError
 from src.core.names import State
 from src.tracking.lookup import (
     StudySummary,
+    announce_new_study,
     find_experiment,
     find_study,
     recorded_config,
@@ -73,3 +74,24 @@ def test_run_of_this_process_is_the_last_one_that_it_ended(store) -> None:
         ended.append(store.create_trial("a trial", {**mine, **others}))
         MlflowClient().set_terminated(ended[-1], end_time=1000 * len(ended))
     assert run_of_this_process("faces") == ended[1]
+
+
+def test_new_study_is_announced_with_a_similar_name(store, capsys) -> None:
+    announce_new_study("elsewhere", "mine")
+    assert capsys.readouterr().err == ""
+    store.open_parent({})
+    StudyStore("faces", "by hand").create_trial("a trial", {})
+    for name, line in (
+        ("mine", ""),
+        ("mime", 'New study "mime"; similar: "mine".\n'),
+        ("by hands", 'New study "by hands"; similar: "by hand".\n'),
+        ("quite another", 'New study "quite another".\n'),
+    ):
+        announce_new_study("faces", name)
+        assert capsys.readouterr().err == line
+
+
+def test_where_there_is_no_store_no_study_is_announced(in_tmp_path, capsys) -> None:
+    announce_new_study("faces", "mine")
+    assert capsys.readouterr().err == ""
+    assert not list(in_tmp_path.iterdir())

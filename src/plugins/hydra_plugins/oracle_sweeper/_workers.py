@@ -268,10 +268,10 @@ def _time(tree: DictConfig) -> dict[str, float]:
 def _train_side_by_side(configs: Sequence[Config]) -> list[tuple[float, str]]:
     """What a process with several jobs does: the objective and the failure of each."""
     with large_imports():
-        from src.training.side_by_side import run_side_by_side
+        from src.stacked import train_stacked
     return [
-        (math.inf, _spell(result)) if isinstance(result, BaseException) else (result.val_mae, "")
-        for result in run_side_by_side(configs)
+        (math.inf, _spell(result)) if isinstance(result, BaseException) else (result.value, "")
+        for result in train_stacked(configs)
     ]
 
 

@@ -1,0 +1,1 @@
+"""Effects of the hyperparameters on error, generalisation gap and time."""

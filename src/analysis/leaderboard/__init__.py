@@ -1,0 +1,1 @@
+"""Leaderboard: configurations ranked by the objective of the study."""

@@ -1,0 +1,1 @@
+"""Overfitting of each trial: verdicts, learning curves and generalisation gaps."""

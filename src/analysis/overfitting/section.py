@@ -1,0 +1,84 @@
+"""Overfitting section of the report."""
+
+import math
+
+import pandas as pd
+
+from src.analysis.formatting import interval, number
+from src.analysis.leaderboard.numbers import Leaderboard
+from src.analysis.overfitting import figure
+from src.analysis.overfitting.numbers import rule
+from src.analysis.study_data import StudyData
+from src.core import names
+from src.pages import Block, Picture, Section, Table, Text
+
+
+def overfitting_section(study: StudyData, board: Leaderboard) -> Section:
+    """Returns the section; without blocks if no trial has an epoch."""
+    begun = [trial for trial in study.trials if len(study.curve(trial))]
+    if not begun:
+        return Section("Overfitting", [])
+    measured = "" if study.caveat else "; both errors in inference mode on unchanged pictures"
+    more = len(begun) - figure.MAX_CURVES
+    blocks: list[Block] = [
+        Picture(
+            "curves",
+            figure.curves(study, board),
+            f"MAE of each trial by epoch, best trials first{measured}. The gray area is the "
+            "generalisation gap, the star the best epoch, the dotted line the onset: after it "
+            "training improves and validation does not."
+            + (f" The other {more} are in MLflow's charts." if more > 0 else ""),
+        )
+    ]
+    if study.compared:
+        blocks.append(
+            Picture(
+                "gap_against_mae",
+                figure.gap_against_mae(study),
+                "Generalisation gap of each trial against its validation MAE, both in its best "
+                "epoch. Lower left is better; no trial is better in both than one on the dashed "
+                "Pareto front. A small gap alone is no merit: a model that learns nothing has "
+                "none.",
+                figure.gap_against_mae_interactive(study),
+            )
+        )
+    blocks += [_table(study), Text(rule(study.terms.target.name))]
+    return Section("Overfitting", blocks)
+
+
+def _table(study: StudyData) -> Table:
+    rows, values = [], []
+    for trial in study.trials:
+        found, metrics, tags = study.overfitting[trial.run_id], trial.metrics, trial.tags
+        gap, low, high = (
+            metrics.get(metric, math.nan)
+            for metric in (names.BEST_GAP, names.low(names.BEST_GAP), names.high(names.BEST_GAP))
+        )
+        reasons = (tags.get(key) for key in (names.INFEASIBLE, names.PRUNED, names.FAILURE))
+        shared = {
+            "trial": trial.name if trial.number is None else str(trial.number),
+            "state": "INFEASIBLE" if names.INFEASIBLE in tags else str(trial.state),
+            "verdict": str(found.verdict),
+        }
+        rows.append({
+            **shared,
+            "gap [95 %]": interval(gap, low, high, "+"),
+            "onset epoch": "" if found.onset_epoch is None else str(found.onset_epoch),
+            "degradation": number(found.degradation, "+"),
+            "reason": next(filter(None, reasons), "").split("\n")[0],
+        })  # fmt: skip
+        values.append({
+            **shared, "gap": gap, "gap_low": low, "gap_high": high,
+            "onset_epoch": found.onset_epoch, "degradation": found.degradation,
+        })  # fmt: skip
+    cells = pd.DataFrame(rows)
+    if not cells["reason"].any():
+        cells = cells.drop(columns="reason")
+    return Table(
+        "overfitting",
+        cells,
+        "Gap: in the best epoch, with its interval over faces. Onset: the best epoch, if training "
+        "improved after it. Degradation: last minus best validation MAE. In "
+        f"{study.terms.target.unit}.",
+        pd.DataFrame(values),
+    )

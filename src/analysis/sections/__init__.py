@@ -1,1 +1,0 @@
-"""What stands in a study's report, one module a chapter."""

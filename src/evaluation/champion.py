@@ -1,0 +1,99 @@
+"""The champion of a study: chosen, measured on the test part, and registered."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from src.config import Config
+from src.core.console import stderr
+from src.core.imports import large_imports
+from src.core.names import State
+from src.evaluation.choice import Choice, choose, configuration, without_model
+from src.records.terms import Terms
+from src.tracking.lookup import find_study
+from src.tracking.registry import Version, kept_model, load_model, register
+from src.tracking.run import Run
+from src.tracking.study import open_study
+from src.tracking.test_access import (
+    count_look,
+    looks,
+    num_looks_elsewhere,
+    refuse_another_look,
+)
+
+if TYPE_CHECKING:
+    from src.evaluation.final_test import FinalTest
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A trial that was measured on the test part and registered.
+
+    Attributes:
+        choice: The trial and how it was chosen.
+        config: Its configuration.
+        terms: Target and objective of its study.
+        test: Its errors on the test part.
+        num_evaluations: Test-set evaluations of its study, this one included.
+        version: Version of the registered model.
+    """
+
+    choice: Choice
+    config: Config
+    terms: Terms
+    test: "FinalTest"
+    num_evaluations: int
+    version: Version
+
+
+def crown(
+    experiment: str, study: str, number: int | None, again: bool, root: str | None
+) -> Champion:
+    """Measures a trial on the test part and registers its model.
+
+    All that can be checked is checked before. The evaluation is counted before it begins: a command
+    that is killed may have shown its number.
+
+    Args:
+        experiment: MLflow's experiment.
+        study: Name of the study.
+        number: The trial's; None for the best trial.
+        again: Whether the test part may be evaluated once more.
+        root: Folder of the faces, if they were moved.
+
+    Raises:
+        UsageError: If the trial cannot be tested, or the test part was evaluated before.
+        EnvironmentFaultError: If the stored model is not the trial's, or the study is running.
+    """
+    find_study(experiment, study)  # or explains what there is; creates nothing
+    with open_study(experiment, study) as store:  # else two commands could both be the first
+        trials, terms = store.trials(), store.terms()
+        choice = choose(trials, study, number, terms.objective)
+        trial, experiment_id = choice.trial, store.experiment_id
+        refuse_another_look(study, looks(experiment_id, study), again)
+        model_id = kept_model(experiment_id, trial.run_id)
+        if model_id is None:
+            raise without_model(choice)
+        config = configuration(choice, root)
+        num_open = sum(each.state in (State.WAITING, State.RUNNING) for each in trials)
+        if num_open:  # one of them may be better, but could not be tested for the first time
+            stderr.print(f'{num_open} of {len(trials)} trials of study "{study}" have not ended.')
+
+        with large_imports():
+            from src.evaluation import final_test
+            from src.evaluation.model_card import Access, model_card
+            from src.model import set_up
+        dataset = final_test.prepare_test(config, trial)
+        set_up(config.seed, config.fit.precision, config.fit.deterministic)
+        regressor = load_model(model_id)
+        final_test.refuse_another_model(regressor, dataset, trial, config, terms)
+
+        elsewhere = num_looks_elsewhere(experiment_id, study, trial.data_digest)
+        count_look(experiment_id, study, trial.run_id)
+        test = final_test.take_test(regressor, dataset, trial, config, terms)
+        evaluations = looks(experiment_id, study)
+        card = model_card(config, terms, choice, test, Access(evaluations, elsewhere))
+        run = Run(trial.run_id, experiment_id, is_new=False)
+        final_test.log_test(run, test, terms.target, card)
+        tags = {"trial": trial.name, "test_mae": f"{test.metrics['test/mae']:.4f}"}
+        version = register(model_id, study, card, tags)
+    return Champion(choice, config, terms, test, len(evaluations), version)

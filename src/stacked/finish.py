@@ -1,0 +1,81 @@
+"""End of trials with stacked heads."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from src.config.schema import Figures
+from src.stacked.states import arrays_of
+from src.stacked.trial import StackedTrial, failing_alone
+from src.tracking import Runs
+from src.training.activations import Inputs
+from src.training.finish import finish_trial, keeps_checkpoint
+from src.training.measurement import Measured
+from src.training.program import Program
+
+_FEW = 16  # trials; in larger groups `tracking.figures=all` means `best`
+
+
+def finish(
+    trials: Sequence[StackedTrial], runs: Runs, program: Program, inputs: Inputs, began: float,
+    num_stacked: int,
+) -> None:  # fmt: skip
+    """Logs each trial and ends its run, the best first: the models of the others are not kept.
+
+    Args:
+        trials: Trials that were trained together.
+        runs: All open runs.
+        program: A model of their shape.
+        inputs: Inputs of any of them.
+        began: Time at which these trials started.
+        num_stacked: Number of trials of the whole group.
+    """
+    has_best = False
+    for trial in sorted((each for each in trials if each.result is None), key=_rank):
+        config, objective = trial.config, trial.history.objective
+        figures = config.tracking.figures
+        if figures is Figures.all and num_stacked > _FEW:
+            figures = Figures.best
+        with failing_alone(trial, runs):
+            result = finish_trial(
+                trial,
+                program,
+                _load_epoch(trial, program, inputs),
+                lambda: (time.perf_counter() - began) / len(trials),
+                may_be_best=not has_best or objective.epoch_metric is None,
+                draws=figures,
+            )
+            keeps = keeps_checkpoint(config.fit, result)
+            if keeps:
+                best, _ = arrays_of(program, trial.best, config)
+                latest = arrays_of(program, trial.latest, config)
+                trial.checkpoint.write(*latest, trial.history, best)
+            runs.close([trial.run])
+            if not keeps:
+                trial.checkpoint.clear()
+            trial.end(result)
+            has_best = True
+
+
+def _rank(trial: StackedTrial) -> tuple[bool, float]:
+    costs = trial.history.costs
+    if trial.infeasible or not costs:
+        return True, 0.0
+    return False, costs[-1] if trial.history.objective.keeps_last_epoch else min(costs)
+
+
+def _load_epoch(
+    trial: StackedTrial, program: Program, inputs: Inputs
+) -> Callable[[int], Mapping[str, Measured]]:
+    """Returns the function that loads the best or the last epoch of a head into the program."""
+
+    def load_epoch(epoch: int) -> Mapping[str, Measured]:
+        is_best = epoch == trial.history.best_epoch
+        values, _ = arrays_of(program, trial.best if is_best else trial.latest, trial.config)
+        for variable, value in zip(program.weights, values, strict=True):
+            variable.assign(value)
+        if is_best and trial.predictions:
+            parts = inputs.parts
+            return {name: Measured(parts[name], of) for name, of in trial.predictions.items()}
+        return inputs.measure(program.fitted, trial.config.fit.eval_batch_size)
+
+    return load_epoch

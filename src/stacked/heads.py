@@ -1,0 +1,356 @@
+"""Stacked heads on a frozen backbone, trained in one program."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from src.config import Config
+from src.config.identity import declarations
+from src.config.keys import Affects
+from src.config.schema import DropoutPosition, ModelConfig, OptimizerConfig, ScheduleConfig
+from src.model.dropout import Dropout, drop_where, uniform_draws
+from src.model.head import head_layers
+from src.model.initial import initialise_head
+from src.model.optimizer import learning_rate
+
+State = dict[str, np.ndarray]
+"""A head's variables by name, such as `hidden_1/kernel`, `dropout/seed`, and its optimizer's by
+index, such as `optimizer/0`."""
+
+_NUM_ROWS = 512  # of a batch of predictions
+_PRODUCTS = {  # by the number of axes: inputs of all heads, of a row, of a head
+    2: "bi,rcio->rcbo", 3: "rbi,rcio->rcbo", 4: "rcbi,rcio->rcbo",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One head of a stack.
+
+    Attributes:
+        model: Its architecture; heads of a stack may differ in the rate of dropout.
+        optimizer: Its optimizer; heads of a stack may differ in the keys that are declared
+            `PER_HEAD`.
+        seed: The trial's. Heads of one seed get the same faces, and draw the same random numbers
+            for dropout, as they would alone.
+        state: Its initial state.
+    """
+
+    model: ModelConfig
+    optimizer: OptimizerConfig
+    seed: int
+    state: State
+
+
+class StackedHeads:
+    """Heads of one shape, their parameters stacked along leading axes.
+
+    Heads with one seed and one dropout rate get the same inputs at each step. They are one row of
+    a table: parameters have the shape `(rows, columns, …)`, inputs `(rows, …)`, and the first
+    layer of a row is one matrix product. If the rows would differ in length, each head is a row.
+
+    Each head has its own learning rate, weight decay and constants of Adam, and the same masks,
+    initial weights and order of faces as alone. Heads do not affect each other: the loss is the
+    sum of their losses, and optimizers work by element.
+
+    Attributes:
+        streams: The distinct seeds, in the order in which `train_batch` takes their batches.
+    """
+
+    def __init__(
+        self, lanes: Sequence[Lane], schedule: ScheduleConfig, steps_per_epoch: int, epochs: int
+    ) -> None:
+        """Stacks heads.
+
+        Args:
+            lanes: At least one; all of them have dropout, or none.
+            schedule: Schedule of all learning rates.
+            steps_per_epoch: Number of batches of an epoch.
+            epochs: Length of the whole schedule.
+        """
+        self._model = lanes[0].model
+        self._rows, self._columns, self._order = _table(lanes)
+        placed = [lanes[index] for index in self._order]
+        first_of_row = placed[:: self._columns]
+        self.streams = sorted({lane.seed for lane in lanes})
+        self._stream_of_row = [self.streams.index(lane.seed) for lane in first_of_row]
+        self._rates = np.array([lane.model.dropout_rate for lane in first_of_row], np.float32)
+        self._drops = bool(self._rates.any())
+        seeds = {lane.seed: lane.state["dropout/seed"] for lane in lanes}
+        self._seeds = tf.Variable(np.stack([seeds[seed] for seed in self.streams]))
+        kernels = [name for name in lanes[0].state if name.endswith("/kernel")]
+        self._layers = [name.removesuffix("/kernel") for name in kernels]
+        self._weights = [
+            keras.Variable(self._stacked([lane.state[f"{layer}/{part}"] for lane in placed]))
+            for layer in self._layers
+            for part in ("kernel", "bias")
+        ]
+        rates = self._spread([lane.optimizer.learning_rate for lane in placed])
+        unit = learning_rate(1.0, schedule, steps_per_epoch, epochs)
+        self._optimizer = _optimizer([lane.optimizer for lane in placed], self._spread,
+                                     _Rates(rates, unit))  # fmt: skip
+        self._clipnorms = _clipnorms([lane.optimizer for lane in placed], self._spread)
+        self._optimizer.build(self._weights)
+        self._load_optimizer([lane.state for lane in placed])
+        self._loss = keras.losses.get(str(self._model.loss))
+        is_map = self._model.dropout_position is DropoutPosition.before_pooling
+        shape = (len(self.streams), None, *[None, None] * is_map, self._width)
+        self._step: Callable[[Any, Any], Any] = tf.function(
+            self._train_batch,
+            autograph=False,
+            input_signature=[
+                tf.TensorSpec(shape, tf.float16),
+                tf.TensorSpec((len(self.streams), None, 1), tf.float32),
+            ],
+        )
+        self._forward: Callable[[Any], Any] = tf.function(
+            self._apply_layers,
+            autograph=False,
+            input_signature=[tf.TensorSpec((None, self._width), tf.float32)],
+        )
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def train_batch(self, activations: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Trains each head for one step.
+
+        Args:
+            activations: A batch for each stream, float16 `(streams, b, …)`.
+            labels: float32 `(streams, b, 1)`.
+
+        Returns:
+            The loss of each head on its batch before the step, in the order of the lanes.
+        """
+        return self._in_order(self._step(activations, labels).numpy().reshape(-1))
+
+    def predict(self, vectors: np.ndarray) -> np.ndarray:
+        """Returns the predictions of each head for the same faces, float32 `(heads, n)`.
+
+        Args:
+            vectors: Pooled activations, float32 `(n, width)`.
+        """
+        parts = [
+            self._forward(vectors[start : start + _NUM_ROWS]).numpy()
+            for start in range(0, len(vectors), _NUM_ROWS)
+        ]
+        predictions = np.concatenate(parts, axis=2)[..., 0]
+        return self._in_order(predictions.reshape(len(self), -1))
+
+    def learning_rates(self) -> np.ndarray:
+        """Returns the learning rates of the latest step, in the order of the lanes."""
+        rates = keras.ops.convert_to_numpy(self._optimizer.learning_rate)
+        return self._in_order(np.broadcast_to(rates, (self._rows, self._columns, 1, 1)).reshape(-1))
+
+    def states(self) -> list[State]:
+        """Returns the state of each head, in the order of the lanes."""
+        names = [f"{layer}/{part}" for layer in self._layers for part in ("kernel", "bias")]
+        stacked = dict(zip(names, map(_numpy, self._weights), strict=True))
+        stacked |= {
+            f"optimizer/{index}": _numpy(variable)
+            for index, variable in enumerate(_moments(self._optimizer))
+        }
+        iterations = _numpy(self._optimizer.iterations)
+        seeds = self._seeds.numpy()
+        states: list[State] = [{} for _ in self._order]
+        for number, index in enumerate(self._order):
+            row, column = divmod(number, self._columns)
+            state = {name: value[row, column].copy() for name, value in stacked.items()}
+            state["optimizer/iteration"] = iterations
+            state["dropout/seed"] = seeds[self._stream_of_row[row]]
+            states[index] = state
+        return states
+
+    @property
+    def _width(self) -> int:
+        return int(self._weights[0].shape[2])
+
+    def _train_batch(self, activations: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            predicted = self._apply_layers(self._inputs(tf.cast(activations, tf.float32)))
+            true = tf.gather(labels, self._stream_of_row)[:, None]
+            losses = tf.reduce_mean(self._loss(true, predicted), axis=-1)
+            total = tf.reduce_sum(losses)
+        gradients = tape.gradient(total, [weight.value for weight in self._weights])
+        if self._clipnorms is not None:
+            gradients = [_clipped(gradient, self._clipnorms) for gradient in gradients]
+        self._optimizer.apply(gradients, self._weights)
+        return losses
+
+    def _inputs(self, activations: tf.Tensor) -> tf.Tensor:
+        """Returns the inputs of each row's first layer, `(rows, b, width)`: dropped and pooled."""
+        is_map = len(activations.shape) == 5
+        seeds = self._seeds.value()
+        self._seeds.assign(seeds + tf.constant([0, 1], seeds.dtype))
+        if not self._drops:
+            vectors = tf.reduce_mean(activations, axis=(2, 3)) if is_map else activations
+            return tf.gather(vectors, self._stream_of_row)
+        draws = [
+            uniform_draws(tf.shape(activations)[1:], seeds[number])
+            for number in range(len(self.streams))
+        ]
+        rows = [
+            drop_where(activations[stream], draws[stream], rate)
+            for stream, rate in zip(self._stream_of_row, self._rates, strict=True)
+        ]
+        return tf.stack([tf.reduce_mean(row, axis=(1, 2)) if is_map else row for row in rows])
+
+    def _apply_layers(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Returns predictions `(rows, columns, b, 1)`; heads or rows may share the inputs."""
+        value = inputs
+        for number in range(len(self._layers)):
+            kernel, bias = (each.value for each in self._weights[2 * number : 2 * number + 2])
+            value = tf.einsum(_PRODUCTS[len(value.shape)], value, kernel) + bias
+            is_last = number == len(self._layers) - 1
+            if not is_last or str(self._model.output_activation) == "relu":
+                value = tf.nn.relu(value)
+        return value
+
+    def _stacked(self, values: Sequence[np.ndarray]) -> np.ndarray:
+        """Returns `(rows, columns, in, out)`; a bias, or its moments, gets an axis of one."""
+        stacked = np.stack(values)
+        if stacked.ndim == 2:
+            stacked = stacked[:, None]
+        return stacked.reshape(self._rows, self._columns, *stacked.shape[1:])
+
+    def _spread(self, values: Sequence[float]) -> np.ndarray:
+        """Returns a number for each head, in a shape that multiplies parameters."""
+        return np.array(values, np.float32).reshape(self._rows, self._columns, 1, 1)
+
+    def _in_order(self, values: np.ndarray) -> np.ndarray:
+        result = np.empty_like(values)
+        result[self._order] = values
+        return result
+
+    def _load_optimizer(self, states: Sequence[Mapping[str, np.ndarray]]) -> None:
+        if "optimizer/iteration" not in states[0]:
+            return
+        self._optimizer.iterations.assign(states[0]["optimizer/iteration"])
+        for index, variable in enumerate(_moments(self._optimizer)):
+            variable.assign(self._stacked([state[f"optimizer/{index}"] for state in states]))
+
+
+def initial_state(config: Config, mean_label: float, activation_shape: tuple[int, ...]) -> State:
+    """Returns the initial state of a head, as in a regressor of its own.
+
+    Args:
+        config: The trial's.
+        mean_label: See `initialise_head`.
+        activation_shape: See `build_learning_head`.
+    """
+    head = build_learning_head(config, activation_shape)
+    initialise_head(head.layers, config.model.dropout_rate, mean_label, config.seed)
+    return weights_of(head)
+
+
+def build_learning_head(config: Config, activation_shape: tuple[int, ...]) -> keras.Model:
+    """Returns the model from a frozen backbone's activations to the output.
+
+    It equals the learner of `src.model.divide`.
+
+    Args:
+        config: The trial's.
+        activation_shape: Shape of a picture's activations: a feature map, or a vector if pooling
+            comes before dropout and is frozen too.
+    """
+    layers = head_layers(config.model, config.target.output)
+    first = next(index for index, layer in enumerate(layers) if isinstance(layer, Dropout))
+    activations = keras.Input(activation_shape, name="activations")
+    value = activations
+    for layer in layers[first:]:
+        value = layer(value)
+    return keras.Model(activations, value, name="learner")
+
+
+def weights_of(head: keras.Model) -> State:
+    """Returns the values of a head's variables by the names that a stack gives them."""
+    return {name: _numpy(variable) for name, variable in named_variables(head)}
+
+
+def named_variables(head: keras.Model) -> list[tuple[str, keras.Variable]]:
+    """Returns the variables of a head that training changes, in Keras's order."""
+    named = []
+    for layer in head.layers:
+        if isinstance(layer, Dropout):
+            named.append(("dropout/seed", layer.seed_generator.state))
+        named += [(each.path, each) for each in layer.trainable_variables]
+    return named
+
+
+class _Rates(keras.optimizers.schedules.LearningRateSchedule):
+    """Learning rate of each head at a step: its peak times the common schedule."""
+
+    def __init__(self, peaks: np.ndarray, unit: Any) -> None:
+        super().__init__()
+        self._peaks = peaks
+        self._unit = unit
+
+    def __call__(self, step: Any) -> Any:
+        return self._peaks * (self._unit(step) if callable(self._unit) else self._unit)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns nothing: a stack is never saved as a model."""
+        return {}
+
+
+def _table(lanes: Sequence[Lane]) -> tuple[int, int, list[int]]:
+    """Returns the numbers of rows and columns, and the lanes of the table, row by row."""
+
+    def key(index: int) -> tuple[int, float]:
+        return lanes[index].seed, lanes[index].model.dropout_rate
+
+    order = sorted(range(len(lanes)), key=key)
+    counts = set(Counter(map(key, order)).values())
+    columns = counts.pop() if len(counts) == 1 else 1
+    return len(lanes) // columns, columns, order
+
+
+def _optimizer(
+    optimizers: Sequence[OptimizerConfig], spread: Callable[[Sequence[float]], np.ndarray],
+    rates: _Rates,
+) -> keras.Optimizer:  # fmt: skip
+    arguments: dict[str, Any] = dataclasses.asdict(optimizers[0])
+    for name in _varying(optimizers[0].name):
+        values: list[Any] = [getattr(one, name) for one in optimizers]
+        if len(set(values)) > 1:
+            arguments[name] = spread(values)
+    name = arguments.pop("name")
+    arguments |= {"learning_rate": rates, "clipnorm": None}  # Keras would clip all heads as one
+    return getattr(keras.optimizers, name)(**arguments)
+
+
+def _varying(optimizer: str) -> list[str]:
+    """Returns an optimizer's arguments that may differ by head; Keras takes arrays for them."""
+    return [
+        key.removeprefix("optimizer.")
+        for key, its in declarations(optimizer).items()
+        if key.startswith("optimizer.") and Affects.PER_HEAD in its.affects
+    ]
+
+
+def _clipnorms(
+    optimizers: Sequence[OptimizerConfig], spread: Callable[[Sequence[float]], np.ndarray]
+) -> np.ndarray | None:
+    limits = [np.inf if one.clipnorm is None else one.clipnorm for one in optimizers]
+    return spread(limits) if np.isfinite(limits).any() else None
+
+
+def _clipped(gradient: tf.Tensor, limits: np.ndarray) -> tf.Tensor:
+    """Clips each head's gradient of one parameter to its limit, as Keras does."""
+    norms = tf.sqrt(tf.reduce_sum(tf.square(gradient), axis=(-2, -1), keepdims=True))
+    return gradient * tf.minimum(1.0, limits / tf.maximum(norms, 1e-30))
+
+
+def _moments(optimizer: keras.Optimizer) -> list[keras.Variable]:
+    """Returns the optimizer's variables of each parameter, in Keras's order."""
+    return [each for each in optimizer.variables if each is not optimizer.iterations]
+
+
+def _numpy(variable: keras.Variable) -> np.ndarray:
+    return variable.value.numpy()

@@ -1,0 +1,152 @@
+"""Training of a stack of heads, epoch by epoch until all are over."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from src.core.console import stderr
+from src.core.errors import EnvironmentFaultError
+from src.core.signals import whole_step
+from src.data import Part, TrainingBatches
+from src.stacked.checkpointing import Checkpointing
+from src.stacked.heads import Lane, StackedHeads
+from src.stacked.states import load_states
+from src.stacked.trial import StackedTrial
+from src.tracking import Runs
+from src.training.activations import ActivationBatches, ActivationInputs
+from src.training.active import epoch_line
+from src.training.history import epoch_record
+from src.training.measurement import epoch_metrics_of_many
+from src.training.program import Program
+
+_ROWS = 512  # of a batch of pooling
+
+
+def train(
+    trials: Sequence[StackedTrial], runs: Runs, program: Program, inputs: ActivationInputs
+) -> None:
+    """Trains a stack until all its trials are over. MLflow gets their epochs at their ends.
+
+    Args:
+        trials: Trials of one stack.
+        runs: All open runs.
+        program: A model of their shape.
+        inputs: Inputs of any of them.
+    """
+    load_states(trials, runs, program)
+    trials = [trial for trial in trials if trial.result is None]
+    if not trials:
+        return
+    config, checkpointing = trials[0].config, Checkpointing(trials, program)
+    lanes = [Lane(t.config.model, t.config.optimizer, t.config.seed, t.latest) for t in trials]
+    heads = StackedHeads(lanes, config.schedule, len(inputs.batches), config.fit.epochs)
+    epochs = _Epochs(heads, trials[0], inputs)
+    try:
+        for epoch in range(trials[0].num_inherited, config.fit.last_epoch):
+            active = [trial for trial in trials if not trial.is_over]
+            if not active:
+                break
+            seconds = _train_epoch(trials, epochs, epoch)
+            checkpointing.save_if_due()
+            records = [t.history.epochs[-1] for t in active if len(t.history) == epoch + 1]
+            if records:
+                left = (config.fit.last_epoch - epoch - 1) * seconds
+                stderr.print(epoch_line(records, config.fit.last_epoch, seconds, left))
+    except BaseException:
+        try:
+            checkpointing.save()
+        except EnvironmentFaultError as error:  # the first error is the one to raise
+            stderr.print(str(error), markup=False)
+        raise
+
+
+def _train_epoch(trials: Sequence[StackedTrial], epochs: "_Epochs", epoch: int) -> float:
+    """Trains and measures an epoch (from 0) of the trials that are not over.
+
+    Returns:
+        Its duration, s; the record of each trial has the trial's share.
+    """
+    active = [(index, trial) for index, trial in enumerate(trials) if not trial.is_over]
+    started = time.perf_counter()
+    running, bad_steps = epochs.train(epoch)
+    train_seconds = time.perf_counter() - started
+    predictions = epochs.predictions()
+    errors = epochs.errors(predictions)
+    states, rates = epochs.heads.states(), epochs.heads.learning_rates()
+    seconds = time.perf_counter() - started
+    for index, trial in active:
+        if bad_steps[index]:
+            trial.set_diverged(epoch + 1, int(bad_steps[index]))
+            continue
+        record = epoch_record(
+            errors[index],
+            epoch + 1,
+            running_loss=float(running[index]),
+            learning_rate=float(rates[index]),
+            num_faces=epochs.num_faces,
+            train_seconds=train_seconds / len(active),
+            epoch_seconds=seconds / len(active),
+        )
+        # A view would keep the predictions of the whole stack while this epoch is the best.
+        own = {name: of_all[index].copy() for name, of_all in predictions.items()}
+        trial.add_epoch(record, epochs.num_steps, states[index], own)
+    return seconds
+
+
+class _Epochs:
+    """Epochs of a stack: training and measurement of its heads.
+
+    Attributes:
+        heads: The heads.
+        num_faces: Number of training faces.
+        num_steps: Steps of an epoch.
+    """
+
+    def __init__(self, heads: StackedHeads, trial: StackedTrial, inputs: ActivationInputs) -> None:
+        config, faces = trial.config, trial.dataset.part("train")
+        self.heads = heads
+        self.num_faces = len(faces)
+        self.num_steps = len(inputs.batches)
+        self._batches: Mapping[int, ActivationBatches] = {
+            seed: inputs.batches.in_order_of(
+                TrainingBatches(faces, config.data.batch_size, config.augmentation, seed)
+            )
+            for seed in heads.streams
+        }
+        self._parts = inputs.parts
+        self._vectors = {name: _vectors(part) for name, part in inputs.parts.items()}
+        self._loss = str(config.model.loss)
+
+    def train(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns each head's running loss, and its first step whose loss was no number, or 0."""
+        total, count = np.zeros(len(self.heads)), 0
+        bad_steps = np.zeros(len(self.heads), int)
+        for step in range(self.num_steps):
+            drawn = [self._batches[seed].batch(epoch, step) for seed in self.heads.streams]
+            activations, labels = (np.stack(each) for each in zip(*drawn, strict=True))
+            with whole_step():
+                losses = self.heads.train_batch(activations, labels)
+            bad_steps[(bad_steps == 0) & ~np.isfinite(losses)] = step + 1
+            total += losses * labels.shape[1]
+            count += labels.shape[1]
+        return total / count, bad_steps
+
+    def predictions(self) -> dict[str, np.ndarray]:
+        """Returns the predictions of each head, shape `(heads, faces)`, by `train` and `val`."""
+        with whole_step():
+            return {name: self.heads.predict(each) for name, each in self._vectors.items()}
+
+    def errors(self, predictions: dict[str, np.ndarray]) -> list[dict[str, float]]:
+        """Returns the errors of each head."""
+        return epoch_metrics_of_many(self._parts, predictions, self._loss)
+
+
+def _vectors(part: Part) -> np.ndarray:
+    """Returns pooled activations of all faces, float32 `(n, width)`, without dropout."""
+    pieces = []
+    for start in range(0, len(part), _ROWS):
+        rows = np.arange(start, min(start + _ROWS, len(part)))
+        activations = part.inputs(rows).astype(np.float32)
+        pieces.append(activations.mean(axis=(1, 2)) if activations.ndim == 4 else activations)
+    return np.concatenate(pieces)

@@ -1,0 +1,110 @@
+"""Start of a trial: its data, its earlier epochs, its run and its model."""
+
+import functools
+
+import keras
+
+from src.config import Config, configuration_hash, objective_of, run_name
+from src.core import names
+from src.core.console import stderr
+from src.core.errors import UsageError
+from src.data import Dataset, prepare
+from src.data.shards import NotFloat16Error
+from src.model import fetch_weights
+from src.tracking import Start, provenance
+from src.training import trial_logging
+from src.training.activations import Inputs, activation_inputs, picture_inputs, wants_activations
+from src.training.active import ActiveTrial
+from src.training.checkpoint import Checkpoint
+from src.training.history import History
+from src.training.measurement import scalar_names
+from src.training.program import Program, start_program
+
+
+def prepare_data(config: Config) -> Dataset:
+    """Checks what a trial needs, and returns its faces.
+
+    Raises:
+        UsageError: If trials do not log the objective, or the data is not usable as configured.
+        MissingFileError: If data or weights are missing.
+        EnvironmentFaultError: If the picture cache cannot be written.
+    """
+    _refuse_unknown_objective(config)
+    if config.model.weights is not None:
+        fetch_weights(config.model.weights)  # before anything that takes time
+    dataset = prepare(config.data, config.target)
+    if config.fit.evaluate_test and len(dataset.part("test")) == 0:
+        raise UsageError(
+            "The test part of the split is empty. Received: fit.evaluate_test=true on "
+            f"{len(dataset.faces)} usable faces. Fix: more faces, or fit.evaluate_test=false"
+        )
+    return dataset
+
+
+def finished_epochs(config: Config, checkpoint: Checkpoint) -> History:
+    """Returns the saved epochs that a trial resumes from; clears those that it cannot use."""
+    objective = objective_of(config.study)
+    if not config.fit.resume:
+        checkpoint.clear()
+    history = checkpoint.history(objective)
+    if len(history) > config.fit.last_epoch:
+        stderr.print(
+            f"The checkpoint is past epoch {config.fit.last_epoch}; the trial starts again."
+        )
+        checkpoint.clear()
+        return History("", (), objective)
+    return history
+
+
+def run_start(config: Config, data_digest: str, history: History) -> Start:
+    """Returns how the run is opened: the one of a sweep, the interrupted one, or a new one."""
+    tags = {
+        names.STUDY: config.study.name,
+        names.CONFIGURATION_HASH: configuration_hash(config),
+        names.DATA_DIGEST: data_digest,
+        names.GIT_COMMIT: provenance.git_commit(),
+    }
+    if config.study.trial is not None:
+        tags[names.TRIAL] = str(config.study.trial)
+    return Start(run_name(config), tags, config.study.run_id or history.run_id or None)
+
+
+def start_trial(trial: ActiveTrial) -> None:
+    """Logs the description of the trial to a new run."""
+    if trial.run.is_new:
+        trial_logging.log_start(trial.run, trial.config, trial.dataset)
+
+
+def start_model(config: Config, dataset: Dataset) -> tuple[Program, Inputs]:
+    """Returns the trial's initial model, and what it is trained and measured on.
+
+    With frozen layers that is their cached activations. If these cannot be used, a line on screen
+    says why, and pictures are used.
+    """
+    pictures = picture_inputs(config, dataset)
+    mean_label = float(dataset.part("train").labels.mean())
+    start = functools.partial(start_program, config, mean_label, len(pictures.batches))
+    if wants_activations(config):
+        program = start(is_cached=True)
+        activations = program.frozen and _activations(config, dataset, program.frozen)
+        if activations is not None:
+            return program, activations
+    return start(is_cached=False), pictures
+
+
+def _activations(config: Config, dataset: Dataset, frozen: keras.Model) -> Inputs | None:
+    try:
+        return activation_inputs(config, dataset, frozen)
+    except NotFloat16Error as error:
+        stderr.print(f"The activation cache is off: an activation is no float16; {error}.")
+        return None
+
+
+def _refuse_unknown_objective(config: Config) -> None:
+    metric, known = config.study.objective, scalar_names(config)
+    if metric not in known:
+        fix = "fit.evaluate_test=true, or " if metric.startswith("test/") else ""
+        raise UsageError(
+            f"A trial does not log `{metric}`; it logs {', '.join(sorted(known))}. "
+            f"Received: study.objective={metric}. Fix: {fix}study.objective={names.BEST_VAL_MAE}"
+        )
