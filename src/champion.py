@@ -88,17 +88,17 @@ def _crown(experiment: str, study: str, number: int | None, again: bool, root: s
         from src.tracking.run import Run
         from src.tracking.study import open_study
         from src.tracking.test_access import (
-            count_look,
-            looks,
-            num_looks_elsewhere,
-            refuse_another_look,
+            evaluations,
+            num_evaluations_elsewhere,
+            record_evaluation,
+            refuse_another_evaluation,
         )
 
     find_study(experiment, study)  # or explains what there is; creates nothing
     with open_study(experiment, study) as store:  # else two commands could both look first
         trials = store.trials()
         trial = choose(trials, study, number)
-        refuse_another_look(study, looks(store.experiment_id, study), again)
+        refuse_another_evaluation(study, evaluations(store.experiment_id, study), again)
         model_id = kept_model(store.experiment_id, trial.run_id)
         if model_id is None:
             raise UsageError(_no_model(trial, study))
@@ -115,14 +115,16 @@ def _crown(experiment: str, study: str, number: int | None, again: bool, root: s
         regressor = load_model(model_id)
         final_test.refuse_another_model(regressor, dataset, trial, batch_size)
 
-        elsewhere = num_looks_elsewhere(store.experiment_id, study, trial.data_digest)
-        count_look(store.experiment_id, study, trial.run_id)
+        elsewhere = num_evaluations_elsewhere(store.experiment_id, study, trial.data_digest)
+        record_evaluation(store.experiment_id, study, trial.run_id)
         test = final_test.take_test(regressor, dataset, trial.metrics["best/train_mae"], batch_size)
-        choice = Choice(study, *_place(trial, trials), looks(store.experiment_id, study), elsewhere)
+        choice = Choice(
+            study, *_place(trial, trials), evaluations(store.experiment_id, study), elsewhere
+        )
         card = model_card(config, trial, test, choice)
         final_test.log_test(Run(trial.run_id, store.experiment_id, is_new=False), test, card)
         tags = {"trial": trial.name, "test_mae": f"{test.metrics['test/mae']:.4f}"}
-        version = register(model_id, study, card, tags)
+        version = register(model_id, study, card, tags, config.target)
     _print(trial, test, len(choice.looks), version, config.data.image_size)
 
 
@@ -140,9 +142,9 @@ def _place(trial: "TrialRecord", trials: "Sequence[TrialRecord]") -> tuple[int, 
 
 def _recorded(trial: "TrialRecord", study: str, root: str | None) -> Config:
     """The configuration that the trial had, but for the folder of its faces."""
-    from src.tracking.lookup import recorded_config
+    from src.tracking.lookup import recorded_values
 
-    values = recorded_config(trial.run_id)
+    values = recorded_values(trial.run_id)
     if values is None:
         raise UsageError(
             f"{trial.name} has no recorded configuration. Received: STUDY={study}. "
@@ -204,7 +206,7 @@ def _print(
     grid.add_row("test, guessing the median", f"{new['test/median_predictor_mae']:.2f}", "")
     show(grid)
     print(
-        f"Look {num_looks} at the test part. Registered as version {version.number}, with the "
+        f"Test-set evaluation {num_looks}. Registered as version {version.number}, with the "
         f"aliases champion and {version.alias}"
         + (f"; champion was {version.replaced}" if version.replaced else "")
         + f".\n`mlflow ui` shows its model card at {version.page()}\n\n"

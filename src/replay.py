@@ -149,9 +149,9 @@ def _find(experiment: str, study: str, number: int) -> "tuple[StudyStore, TrialR
 
 
 def _arguments(trial: "TrialRecord", study: str, number: int, typed: Sequence[str]) -> list[str]:
-    from src.tracking.lookup import recorded_config
+    from src.tracking.lookup import recorded_values
 
-    recorded = recorded_config(trial.run_id)
+    recorded = recorded_values(trial.run_id)
     if recorded is None:
         raise UsageError(
             f'Trial {number} of study "{study}" has no recorded configuration: it is '

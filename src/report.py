@@ -56,7 +56,9 @@ def _report(experiment: str, study: str, claims_file: str | None) -> None:
         configs = {number: compose_config([f"+trial={number}", *overrides]) for number in (1, 2, 3)}
         recorded.import_seed_study(experiment, configs)
     data = read_study(experiment, study, late_claims)
-    links = save_views(data.experiment_id, study, varied_keys(data.trials), axis_keys(data.trials))
+    links = save_views(
+        data.experiment_id, study, varied_keys(data.trials), axis_keys(data.trials), Terms()
+    )
     published = publish(data, _EXPERIMENTS)
     if data.parent_id:
         from_page = study_links(data.experiment_id, study, page="")

@@ -20,7 +20,7 @@ from src.records.tables import varied_keys
 from src.records.trial import TrialRecord
 from src.statistics.intervals import normal_quantile
 from src.tracking.bulk_reading import read_curves, read_predictions
-from src.tracking.lookup import find_study, recorded_config
+from src.tracking.lookup import find_study, recorded_values
 
 CURVE_KEYS = ("mae/train", "mae/val", "time/epoch_seconds")
 _NO_HYPERPARAMETERS = ("seed", "fit.fidelity")
@@ -246,7 +246,7 @@ def _file_name(value: str) -> str:
 
 def _config(trials: Sequence[TrialRecord]) -> dict[str, Any]:
     """What the trial recorded when it began; empty if there is none."""
-    return (recorded_config(trials[0].run_id) if trials else None) or {}
+    return (recorded_values(trials[0].run_id) if trials else None) or {}
 
 
 def _claims(config: Mapping[str, Any]) -> tuple[ClaimConfig, ...]:

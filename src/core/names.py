@@ -56,6 +56,10 @@ INFEASIBLE = "infeasible"
 PRUNED = "pruned"
 FAILURE = "failure"
 QUESTION = "question"
+OBJECTIVE = "objective"  # of a study, with the two that follow
+DIRECTION = "direction"
+TARGET = "target"  # JSON of the group `target`
+TEST_EVALUATION = "test.taken."  # and the evaluation's number
 COMMAND = "command"
 PROCESS_HOST = "process.host"
 PROCESS_ID = "process.id"
@@ -76,6 +80,8 @@ NOTE = "mlflow.note.content"
 RUN_NAME = "mlflow.runName"
 PARENT_RUN = "mlflow.parentRunId"
 GIT_COMMIT = "mlflow.source.git.commit"
+USER = "mlflow.user"
+SOURCE_NAME, SOURCE_TYPE = "mlflow.source.name", "mlflow.source.type"
 
 # Parameters that are no keys of the configuration.
 LOG10_LEARNING_RATE = "log10_learning_rate"  # MLflow's axes are linear

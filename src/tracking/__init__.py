@@ -1,10 +1,10 @@
-"""What MLflow keeps. The one door to it; nothing here knows data or models by their types."""
+"""The only package that uses MLflow. It does not know the types of data and models."""
 
 from src.core.names import State
 from src.tracking.curves import sibling_curves
 from src.tracking.run import Run
 from src.tracking.runs import Runs, Start, trial_run, trial_runs
-from src.tracking.store import best_val_mae
+from src.tracking.store import best_cost
 
-__all__ = ["Run", "Runs", "Start", "State", "best_val_mae", "sibling_curves", "trial_run",
+__all__ = ["Run", "Runs", "Start", "State", "best_cost", "sibling_curves", "trial_run",
            "trial_runs"]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Where the states of unfinished trials lie."""
+"""Folders of the states of unfinished trials."""
 
 import shutil
 from dataclasses import replace
@@ -13,7 +13,7 @@ CHECKPOINTS = Path("mlruns/checkpoints")
 
 
 def checkpoint_folder(config: Config, data_digest: str) -> Path:
-    """The folder of a trial's state; the same for all its fidelities."""
+    """Returns the folder of a trial's state, which all its fidelities share."""
     whole = replace(config, fit=replace(config.fit, fidelity=None))
     experiment = quote(config.tracking.experiment, safe=" ")
     return (
@@ -22,9 +22,9 @@ def checkpoint_folder(config: Config, data_digest: str) -> Path:
 
 
 def forget(folder: Path) -> None:
-    """Delete the state that a trial kept at the end of its fidelity: it will not be promoted.
+    """Deletes the state of a trial that ended at its fidelity and will not be promoted.
 
-    A trial that is running keeps its own.
+    The state of a running trial is kept.
     """
     if not folder.is_dir():
         return

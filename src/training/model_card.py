@@ -9,7 +9,7 @@ import pandas as pd
 from src.config import Config
 from src.config.schema import DataConfig, Layout
 from src.records.trial import TrialRecord
-from src.tracking.test_access import Look
+from src.tracking.test_access import Evaluation
 from src.training.final_test import FinalTest
 
 _ROUGH = 30  # faces; under so many a normal-theory interval is too narrow
@@ -30,7 +30,7 @@ class Choice:
     study: str
     num_trials: int
     rank: int
-    looks: Sequence[Look]
+    looks: Sequence[Evaluation]
     num_looks_elsewhere: int
 
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from src.tracking import Run, State
+from src.tracking.links import run_link
 from src.training.history import History
 
 
@@ -64,8 +65,5 @@ class TrialResult:
         )
 
     def page(self) -> str:
-        """Where a bare `mlflow ui` on this machine shows the run."""
-        return (
-            f"http://127.0.0.1:5000/#/experiments/{self.experiment_id}/runs/{self.run_id}"
-            "?workflowType=machine_learning"
-        )
+        """Returns the link to the run on MLflow's page."""
+        return run_link(self.experiment_id, self.run_id)

@@ -9,6 +9,7 @@ import keras
 
 from src.config import Config, run_name
 from src.config.schema import FitConfig
+from src.core import names
 from src.core.console import stderr
 from src.core.errors import ExplainedError, UsageError
 from src.core.signals import signals_interrupt
@@ -168,7 +169,9 @@ def _pruner(config: Config, data_digest: str, run: Run) -> Callable[[History], s
     def reason_to_prune(history: History) -> str:
         if not pruning.is_due(config.pruner, len(history), config.fit.last_epoch):
             return ""
-        siblings = sibling_curves(run.experiment_id, config.study.name, data_digest, run.id)
+        siblings = sibling_curves(
+            run.experiment_id, config.study.name, data_digest, run.id, names.VAL_MAE
+        )
         return pruning.reason_to_prune(
             config.pruner, history.curve, siblings, config.fit.last_epoch
         )

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from src.config import Config, configuration_hash, flatten, run_name
+from src.config import Config, configuration_hash, flatten, objective_of, run_name
 from src.config.schema import KeepModel
 from src.core.metrics import metrics_by_age_band
 from src.data import Dataset
 from src.model import inference_model
-from src.tracking import Run, best_val_mae, provenance
+from src.tracking import Run, best_cost, provenance
 from src.training import figures
 from src.training.history import EpochRecord, History
 from src.training.measurement import Measured, final_metrics, measure, part_metrics
@@ -93,7 +93,8 @@ def log_outcome(
         "figures/predicted_against_true.png",
     )
     if _keeps_model(run, config, dataset, metrics["best/val_mae"], may_be_best):
-        run.log_model(inference_model(program.regressor), config.data.image_size)
+        output = f"{config.target.name}_{config.target.unit}"
+        run.log_model(inference_model(program.regressor), config.data.image_size, output)
     metrics["memory/peak_gib"] = provenance.peak_memory_gib()
     run.log_final(metrics)
     return metrics
@@ -124,7 +125,7 @@ def _keeps_model(
     if run.pruned:
         return False
     if config.tracking.keep_model is KeepModel.best:
-        return may_be_best and val_mae < best_val_mae(
-            run.experiment_id, config.study.name, dataset.digest
+        return may_be_best and val_mae < best_cost(
+            run.experiment_id, config.study.name, dataset.digest, objective_of(config.study)
         )
     return config.tracking.keep_model is KeepModel.all

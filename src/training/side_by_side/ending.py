@@ -34,20 +34,18 @@ def finish(
     ]
     has_best = False
     for portion in portions:
-        with runs.together():
-            for trial in portion:
-                seconds = (time.perf_counter() - began) / len(trials)
-                try:
-                    trial.result = _finish_one(
-                        trial, program, inputs, dataset, seconds, may_be_best=not has_best
-                    )
-                    has_best = True
-                except Exception as error:
-                    trial.result = error
-                    runs.fail([trial.run])
-            runs.close([t.run for t in portion if isinstance(t.result, TrialResult)])
         for trial in portion:
-            trial.result = trial.run.fault or trial.result
+            seconds = (time.perf_counter() - began) / len(trials)
+            try:
+                trial.result = _finish_one(
+                    trial, program, inputs, dataset, seconds, may_be_best=not has_best
+                )
+                has_best = True
+            except Exception as error:
+                trial.result = error
+                runs.fail([trial.run])
+        runs.close([t.run for t in portion if isinstance(t.result, TrialResult)])
+        for trial in portion:
             trial.latest, trial.best, trial.predictions = {}, {}, {}  # needed no more, and many
             result = trial.result
             if isinstance(result, TrialResult) and not can_be_promoted(trial.config.fit, result):

@@ -78,7 +78,7 @@ def run_side_by_side(configs: Sequence[Config]) -> list[TrialResult | Exception]
                     ours, saved.values(), before, runs.all, strict=True
                 )
             ]  # fmt: skip
-            _log_starts(trials, runs, dataset)
+            _log_starts(trials, dataset)
             stderr.print(f"{len(trials)} trials side by side.")
             shared_seconds = (time.perf_counter() - started) / max(1, len(trials))
             for number, members in enumerate(in_stacks(trials)):
@@ -123,9 +123,8 @@ def _open_runs(
     return trial_runs(tracking.experiment, starts, tracking.system_metrics)
 
 
-def _log_starts(trials: Sequence[SideTrial], runs: Runs, dataset: Dataset) -> None:
-    with runs.together():
-        for trial in trials:
-            if trial.run.is_new:
-                trial_logging.log_start(trial.run, trial.config, dataset)
-            trial.run.log_epochs(trial.history.epochs)
+def _log_starts(trials: Sequence[SideTrial], dataset: Dataset) -> None:
+    for trial in trials:
+        if trial.run.is_new:
+            trial_logging.log_start(trial.run, trial.config, dataset)
+        trial.run.log_epochs(trial.history.epochs)

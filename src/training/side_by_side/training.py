@@ -52,9 +52,8 @@ def train(
                 break
             seconds = _train_epoch(trials, epochs, epoch)
             going = [trial for trial in trials if len(trial.history) == epoch + 1]
-            runs.log_epochs([t.run for t in going], [t.history.epochs[-1] for t in going])
             for trial in going:
-                trial.result = trial.result or trial.run.fault
+                trial.run.log_epochs([trial.history.epochs[-1]])
             keeper.save_if_due()
             if going:
                 stderr.print(_epoch_line(going, epoch + 1, config.fit.last_epoch, seconds))

@@ -8,11 +8,11 @@ import pytest
 from src.config import Config
 from src.core.names import State
 from src.records.trial import TrialRecord
-from src.tracking.test_access import Look
+from src.tracking.test_access import Evaluation
 from src.training.final_test import FinalTest
 from src.training.model_card import Choice, model_card
 
-LOOK = Look("2026-11-02 12:00:03", "trial 5", "r5")
+LOOK = Evaluation("2026-11-02 12:00:03", "trial 5", "r5")
 TRIAL = TrialRecord(
     run_id="r5", number=5, name="trial 5", state=State.COMPLETE, configuration_hash="c",
     data_digest="d1g35t", tags={"mlflow.source.git.commit": "0123456789abcdef"}, params={},
@@ -84,7 +84,7 @@ def test_card_tells_how_the_trial_was_chosen(card) -> None:
 
 def test_card_tells_every_look_at_the_test_part(card) -> None:
     assert "The study looked at its test part once.\n" in card()
-    second = Look("2026-11-03 08:00:00", "trial 2", "r2")
+    second = Evaluation("2026-11-03 08:00:00", "trial 2", "r2")
     assert (
         "looked at its test part 2 times (trial 5 at 2026-11-02 12:00:03 UTC, trial 2 at "
         "2026-11-03 08:00:00 UTC): the later, the less honest the number; trials of other studies "
