@@ -1,7 +1,7 @@
 """Curves and predictions of a study's trials, read in bulk for reports."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 from mlflow import MlflowClient
@@ -42,7 +42,13 @@ def read_curves(study: str, trials: Sequence[TrialRecord], keys: Sequence[str]) 
             rows = connection.execute(_QUERY.format(marks), (study, *keys)).fetchall()
         connection.close()
     else:
-        rows = list(_read_by_client(trials, keys))
+        history = MlflowClient().get_metric_history
+        rows = [
+            (trial.run_id, key, point.step, point.value)
+            for trial in trials
+            for key in keys
+            for point in sorted(history(trial.run_id, key), key=lambda point: point.timestamp)
+        ]
     points = pd.DataFrame(rows, columns=["run_id", "key", "epoch", "value"])
     points["value"] = points["value"].astype(float)
     wanted = [trial.run_id for trial in trials]
@@ -75,14 +81,3 @@ def read_predictions(
     if all(file.path != path for file in client.list_artifacts(trial.run_id, "predictions")):
         return None
     return pd.read_parquet(client.download_artifacts(trial.run_id, path), columns=columns)
-
-
-def _read_by_client(
-    trials: Sequence[TrialRecord], keys: Sequence[str]
-) -> Iterator[tuple[str, str, int, float]]:
-    client = MlflowClient()
-    for trial in trials:
-        for key in keys:
-            history = client.get_metric_history(trial.run_id, key)
-            for point in sorted(history, key=lambda point: point.timestamp):
-                yield trial.run_id, key, point.step, point.value

@@ -1,6 +1,7 @@
 """Folders of the states of unfinished trials."""
 
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
@@ -26,10 +27,6 @@ def forget(folder: Path) -> None:
 
     The state of a running trial is kept.
     """
-    if not folder.is_dir():
-        return
-    try:
-        with FileLock(folder / "lock").acquire(timeout=0):
+    if folder.is_dir():
+        with suppress(Timeout), FileLock(folder / "lock").acquire(timeout=0):
             shutil.rmtree(folder, ignore_errors=True)
-    except Timeout:
-        return

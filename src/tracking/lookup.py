@@ -121,7 +121,7 @@ def recorded_values(run_id: str) -> dict[str, Any] | None:
 
     Keys that were introduced after the record have their neutral values.
     """
-    values = _read_json(run_id, "", names.CONFIG_FILE)
+    values = _read_json(run_id, names.CONFIG_FILE)
     return None if values is None else complete(values)
 
 
@@ -138,7 +138,7 @@ def recorded_config(run_id: str) -> Config | None:
 @patient
 def recorded_cores(run_id: str) -> int | None:
     """Returns the number of processor cores that a trial could use; None if it never started."""
-    machine = _read_json(run_id, "provenance", "machine.json")
+    machine = _read_json(run_id, "provenance/machine.json")
     return None if machine is None else int(machine["cpu_cores"])
 
 
@@ -171,9 +171,8 @@ def _experiments(experiment: str | None) -> list[Experiment]:
     return [known[experiment]]
 
 
-def _read_json(run_id: str, folder: str, name: str) -> dict[str, Any] | None:
-    path = f"{folder}/{name}".lstrip("/")
-    listed = MlflowClient().list_artifacts(run_id, folder or None)
+def _read_json(run_id: str, path: str) -> dict[str, Any] | None:
+    listed = MlflowClient().list_artifacts(run_id, path.rpartition("/")[0] or None)
     if all(file.path != path for file in listed):
         return None
     return mlflow.artifacts.load_dict(f"runs:/{run_id}/{path}")

@@ -7,7 +7,6 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
-from mlflow.exceptions import MlflowException
 
 from src.config import TargetConfig
 from src.core import names
@@ -48,11 +47,8 @@ def kept_model(experiment_id: str, run_id: str) -> str | None:
         f"source_run_id = '{run_id}'",
         order_by=[{"field_name": "creation_timestamp", "ascending": False}],
     )
-    for model in found:
-        whole = model.status is LoggedModelStatus.READY
-        if whole and client.list_logged_model_artifacts(model.model_id):
-            return str(model.model_id)
-    return None
+    ids = (str(model.model_id) for model in found if model.status is LoggedModelStatus.READY)
+    return next((id_ for id_ in ids if client.list_logged_model_artifacts(id_)), None)
 
 
 def load_model(model_id: str) -> Any:
@@ -83,11 +79,8 @@ def register(
         f"Predicts {target.name} in {target.unit} from pictures of faces. "
         "Each version is the best trial of a study."
     )
-    try:
+    if not client.search_registered_models(f"name = '{model}'"):
         client.create_registered_model(model, description=text)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
     before = client.get_registered_model(model).aliases.get(CHAMPION)
     created = client.create_model_version(
         model,

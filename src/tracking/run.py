@@ -152,9 +152,9 @@ class Run:
 
         pictures = TensorSpec(np.dtype(np.uint8), (-1, image_size, image_size, 3), "pictures")
         predictions = TensorSpec(np.dtype(np.float32), (-1, 1), output)
-        requirements = [f"keras=={keras.__version__}"]
-        if keras.backend.backend() == "tensorflow":
-            requirements.append(f"tensorflow=={provenance.version('tensorflow')}")
+        requirements = [
+            f"{name}=={provenance.version(name)}" for name in ("keras", keras.backend.backend())
+        ]
         params = self._client.get_run(self.id).data.params
         made = self._client.create_logged_model(
             self.experiment_id, "model", self.id, context_tags(), params

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from mlflow import MlflowClient, entities
@@ -57,14 +57,9 @@ class Runs:
         Raises:
             MlflowException: If the store refused an end, after all others were written.
         """
-        refused: Exception | None = None
-        for run in runs:
-            try:
-                run.end(*_true_ending(run))
-            except (MlflowException, OSError) as error:
-                refused = error
-        if refused is not None:
-            raise refused
+        with ExitStack() as ends:  # runs all of them, and raises afterwards
+            for run in runs:
+                ends.callback(run.end, *_true_ending(run))
 
     def fail(self, runs: Sequence[Run]) -> None:
         """Ends each run as FAILED, with the traceback of the handled exception as an artifact.
@@ -150,11 +145,9 @@ def _resumable(experiment_id: str, start: Start) -> entities.Run | None:
     if not start.resume_id or not start.resume_id.isalnum():
         return None
     own = start.tags.get(names.CONFIGURATION_HASH)
-    for run in find_runs([experiment_id], f"attributes.run_id = '{start.resume_id}'"):
-        has_same_hash = run.data.tags.get(names.CONFIGURATION_HASH, own) == own
-        if has_same_hash and run.info.status != "FINISHED":
-            return run
-    return None
+    found = find_runs([experiment_id], f"attributes.run_id = '{start.resume_id}'")
+    fits = (run for run in found if run.data.tags.get(names.CONFIGURATION_HASH, own) == own)
+    return next((run for run in fits if run.info.status != "FINISHED"), None)
 
 
 def _start_monitor(run: Run) -> SystemMetricsMonitor | None:

@@ -42,15 +42,15 @@ def open_store(experiment: str) -> str:
             _create_database()
         client = MlflowClient()
         found = client.get_experiment_by_name(experiment)
-        if found is not None and found.lifecycle_stage == "deleted":
+        if found is None:
+            location = str(ARTIFACTS.resolve()) if _is_local() else None
+            created = client.create_experiment(experiment, location, tags=_DESCRIPTION)
+            if location is not None:
+                _make_relative(created)
+            return str(created)
+        if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
-        if found is not None:
-            return str(found.experiment_id)
-        if not _is_local():
-            return str(client.create_experiment(experiment, tags=_DESCRIPTION))
-        created = client.create_experiment(experiment, str(ARTIFACTS.resolve()), tags=_DESCRIPTION)
-        _make_relative(created)
-    return str(created)
+        return str(found.experiment_id)
 
 
 @patient

@@ -46,13 +46,11 @@ class StudyStore:
 
     def parent_tags(self) -> dict[str, str]:
         """Returns the tags of the parent run; empty if there is none yet."""
-        found = self._parents()
-        return dict(found[0].data.tags) if found else {}
+        return next((dict(run.data.tags) for run in self._parents()), {})
 
     def find_parent(self) -> str:
         """Returns the id of the parent run; empty if there is none yet."""
-        found = self._parents()
-        return str(found[0].info.run_id) if found else ""
+        return next((str(run.info.run_id) for run in self._parents()), "")
 
     def terms(self) -> Terms:
         """Returns the study's target and objective.
@@ -108,7 +106,11 @@ class StudyStore:
 
     def create_trial(self, name: str, tags: Mapping[str, str]) -> str:
         """Creates a child run that waits for its process, and returns its id."""
-        own = {names.STUDY: self.name, names.PARENT_RUN: self.parent_id, names.STATE: State.WAITING}
+        own = {
+            names.STUDY: self.name,
+            names.PARENT_RUN: self.parent_id,
+            names.STATE: State.WAITING,
+        }
         create = patient(self._client.create_run)
         run_id = str(create(self.experiment_id, run_name=name, tags={**own, **tags}).info.run_id)
         patient(self._client.update_run)(run_id, "SCHEDULED")

@@ -20,9 +20,8 @@ from src.config.schema import Direction
 from src.core import names
 from src.core.names import State
 from src.records.terms import Terms
-from src.tracking.links import run_link, view_link
+from src.tracking.links import view_link
 from src.tracking.retry import patient
-from src.tracking.store import find_runs
 
 _TAG = "mlflow.sharedViewState."
 
@@ -41,12 +40,10 @@ class StudyLinks:
     Attributes:
         table: Its trials, the best first.
         charts: Its trials in charts; failed ones are left out.
-        run: Its parent run; empty for a study that was never swept.
     """
 
     table: str
     charts: str
-    run: str
 
     def markdown(self) -> str:
         """Returns both views as one line of Markdown."""
@@ -80,12 +77,9 @@ def study_links(experiment_id: str, study: str, page: str | None = None) -> Stud
         page: Address of MLflow's page, `links.page_root()` by default. If it is empty, the links
             work within the page, whatever its address is.
     """
-    query = f"tags.study = '{study}' and tags.kind = '{names.STUDY_KIND}'"
-    parents = find_runs([experiment_id], query, limit=1)
     return StudyLinks(
         table=view_link(experiment_id, _view_id(study, "trials"), "TABLE", page),
         charts=view_link(experiment_id, _view_id(study, "charts"), "CHART", page),
-        run=run_link(experiment_id, parents[0].info.run_id, root=page) if parents else "",
     )
 
 
@@ -125,9 +119,16 @@ def _table(study: str, varied: Sequence[str], objective: Objective) -> dict[str,
 
 def _charts(study: str, axes: Sequence[str], objective: Objective) -> dict[str, Any]:
     compared = dict.fromkeys([objective.metric, names.BEST_GAP])
-    sections = {
-        "Hyperparameters and objective": [_parallel(axes or _ALWAYS, objective)],
-        "Learning rate": [_scatter(metric) for metric in compared],
+    shown = [names.LOG10_LEARNING_RATE if key == _LEARNING_RATE else key for key in axes or _ALWAYS]
+    rate = {"key": names.LOG10_LEARNING_RATE, "type": "PARAM"}
+    sections: dict[str, list[dict[str, Any]]] = {
+        "Hyperparameters and objective": [
+            {"type": "PARALLEL", "selectedParams": shown, "selectedMetrics": [objective.metric]}
+        ],
+        "Learning rate": [
+            {"type": "SCATTER", "xaxis": rate, "yaxis": {"key": metric, "type": "METRIC"}}
+            for metric in compared
+        ],
         "Learning curves": [_curves()],
     }
     return {
@@ -165,19 +166,6 @@ def _section(name: str, is_open: bool, num_columns: int) -> dict[str, Any]:
         "isReordered": True,
         "columns": num_columns,
         "cardHeight": _CARD_HEIGHT,
-    }
-
-
-def _parallel(keys: Sequence[str], objective: Objective) -> dict[str, Any]:
-    axes = [names.LOG10_LEARNING_RATE if key == _LEARNING_RATE else key for key in keys]
-    return {"type": "PARALLEL", "selectedParams": axes, "selectedMetrics": [objective.metric]}
-
-
-def _scatter(metric: str) -> dict[str, Any]:
-    return {
-        "type": "SCATTER",
-        "xaxis": {"key": names.LOG10_LEARNING_RATE, "type": "PARAM"},
-        "yaxis": {"key": metric, "type": "METRIC"},
     }
 
 

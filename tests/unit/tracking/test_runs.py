@@ -224,12 +224,13 @@ def test_refused_values_are_not_sent_again(store) -> None:
 
 
 def test_run_that_is_deleted_meanwhile_raises(store) -> None:
-    with (
-        pytest.raises(MlflowException, match="deleted"),
-        trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run,
-    ):
-        MlflowClient().delete_run(run.id)
-        run.log_epochs([epoch(1, 9)])
+    def log() -> None:
+        with trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run:
+            MlflowClient().delete_run(run.id)
+            run.log_epochs([epoch(1, 9)])
+
+    with pytest.raises(MlflowException, match="deleted"):
+        log()
 
 
 def test_run_whose_end_could_not_be_written_is_still_open(store, monkeypatch) -> None:

@@ -99,12 +99,10 @@ def test_views_of_many_hyperparameters_fit_into_a_tag(store: StudyStore) -> None
     assert params(state(store, "s: trials")["selectedColumns"]) == [*_THREE, *keys]
 
 
-def test_links_lead_to_the_parent_run_once_there_is_one(store: StudyStore) -> None:
-    assert study_links(store.experiment_id, "s").run == ""
-    store.open_parent({})
+def test_links_lead_to_the_saved_views(store: StudyStore) -> None:
     links = study_links(store.experiment_id, "s", page="")
-    assert links.run == f"#/experiments/1/runs/{store.parent_id}?workflowType=machine_learning"
     assert links.charts.startswith("#/experiments/1/runs?viewStateShareKey=")
+    assert links.table.endswith("&compareRunsMode=TABLE")
 
 
 def test_views_compare_and_order_by_the_objective(store: StudyStore) -> None:
