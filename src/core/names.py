@@ -58,6 +58,10 @@ FAILURE = "failure"
 ARTIFACT_FAILURE = "artifact_failure"  # of a complete trial: a file that could not be stored
 STACKED = "stacked"  # number of trials whose heads trained together
 QUESTION = "question"
+OBJECTIVE = "objective"  # of a study, with the two that follow
+DIRECTION = "direction"
+TARGET = "target"  # JSON of the group `target`
+TEST_EVALUATION = "test.taken."  # and the evaluation's number
 COMMAND = "command"
 CAVEAT = "caveat"
 PROCESS_HOST = "process.host"
@@ -79,6 +83,8 @@ NOTE = "mlflow.note.content"
 RUN_NAME = "mlflow.runName"
 PARENT_RUN = "mlflow.parentRunId"
 GIT_COMMIT = "mlflow.source.git.commit"
+USER = "mlflow.user"
+SOURCE_NAME, SOURCE_TYPE = "mlflow.source.name", "mlflow.source.type"
 
 # Parameters that are no keys of the configuration.
 LOG10_LEARNING_RATE = "log10_learning_rate"  # MLflow's axes are linear

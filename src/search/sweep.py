@@ -49,7 +49,8 @@ def run_study(order: Order, workers: StudyWorkers) -> None:
             loop.on_start, loop.on_end = progress.started, progress.ended
             loop.on_retry = progress.retried
             _greet(store, order, loop)
-            links = save_views(store.experiment_id, order.study, _swept_keys(order, loop))
+            swept = _swept_keys(order, loop)
+            links = save_views(store.experiment_id, order.study, swept, swept, store.terms())
             stderr.print(f"`mlflow ui` shows it at {links.charts}", markup=False)
             num_missing = num_trials - sum(job.outcome is not None for job in loop.jobs)
             planned = plan.recall(order, num_missing, workers.num_jobs)
@@ -127,7 +128,7 @@ def _tell(store: StudyStore, order: Order, loop: Loop) -> None:
     if complete:
         metrics["study/best_val_mae"] = complete[0].metrics["best/val_mae"]
     varied, axes = tables.varied_keys(everything), tables.axis_keys(everything)
-    links = save_views(store.experiment_id, order.study, varied, axes)
+    links = save_views(store.experiment_id, order.study, varied, axes, store.terms())
     from_page = study_links(store.experiment_id, order.study, page="")
     note = tables.description(order.question, summary, from_page.markdown(), trials, Terms())
     store.log_parent(
