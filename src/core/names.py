@@ -40,7 +40,6 @@ PEAK_MEMORY = "memory/peak_gib"
 
 # Metrics of a study.
 NUM_TRIALS = "study/num_trials"
-STUDY_BEST = "study/best_val_mae"
 PLANNED_SECONDS = "plan/predicted_seconds"
 ACTUAL_SECONDS = "plan/actual_seconds"
 
@@ -50,6 +49,7 @@ TRIAL = "trial"
 KIND = "kind"
 STUDY_KIND = "study"  # value of KIND: the parent run of a study
 STATE = "state"
+CONFIGURATION = "configuration"
 CONFIGURATION_HASH = "configuration_hash"
 DATA_DIGEST = "data_digest"
 INFEASIBLE = "infeasible"
@@ -69,6 +69,7 @@ VALUES = "sweep.values"
 REPLICATE = "sweep.replicate"
 BRACKET = "sweep.bracket"
 RUNG = "sweep.rung"
+PROMOTED_FROM = "sweep.promoted_from"
 DEFINITION = "sweep.definition"  # of the study
 
 # MLflow's own tags.
@@ -85,6 +86,11 @@ NUM_TRAIN, NUM_VAL, NUM_TEST = "num_train", "num_val", "num_test"
 CONFIG_FILE = "config.json"
 TRACEBACK_FILE = "traceback.txt"
 MODEL_CARD_FILE = "model_card.md"
+
+
+def study_best(objective: str) -> str:
+    """Returns the name of a study's metric: the objective of its best trial."""
+    return f"study/{objective.replace('/', '_')}"
 
 
 def low(metric: str) -> str:
