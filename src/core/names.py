@@ -40,7 +40,6 @@ PEAK_MEMORY = "memory/peak_gib"
 
 # Metrics of a study.
 NUM_TRIALS = "study/num_trials"
-STUDY_BEST = "study/best_val_mae"
 PLANNED_SECONDS = "plan/predicted_seconds"
 ACTUAL_SECONDS = "plan/actual_seconds"
 
@@ -50,6 +49,7 @@ TRIAL = "trial"
 KIND = "kind"
 STUDY_KIND = "study"  # value of KIND: the parent run of a study
 STATE = "state"
+CONFIGURATION = "configuration"
 CONFIGURATION_HASH = "configuration_hash"
 DATA_DIGEST = "data_digest"
 INFEASIBLE = "infeasible"
@@ -76,6 +76,7 @@ VALUES = "sweep.values"
 REPLICATE = "sweep.replicate"
 BRACKET = "sweep.bracket"
 RUNG = "sweep.rung"
+PROMOTED_FROM = "sweep.promoted_from"
 DEFINITION = "sweep.definition"  # of the study
 
 # MLflow's own tags.
@@ -115,6 +116,11 @@ def bands_file(part: str, column: str) -> str:
         column: See `TargetConfig.column`.
     """
     return f"metrics/{part}_by_{column}_band.csv"
+
+
+def study_best(objective: str) -> str:
+    """Returns the name of a study's metric: the objective of its best trial."""
+    return f"study/{objective.replace('/', '_')}"
 
 
 def low(metric: str) -> str:
