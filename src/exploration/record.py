@@ -10,7 +10,8 @@ from src.exploration.page import document
 from src.exploration.survey import Survey, survey
 from src.pages import Document, as_html
 from src.pages.html import picture_png
-from src.tracking.pages import local_file, log_facts, log_page, page_address, page_run
+from src.tracking import trial_run
+from src.tracking.pages import local_file, log_page, page_address
 
 _FILE = "eda.html"
 
@@ -45,15 +46,14 @@ def explore(config: Config) -> Exploration:
     html = as_html(page)
     pictures = {picture.name: picture_png(picture) for picture in page.pictures}
     tables = {table.name: table.csv for table in page.tables}
-    with page_run(config.tracking.experiment, f"eda {config.data.layout}", "eda") as run_id:
-        log_facts(
-            run_id,
-            {key: value for key, value in flatten(config).items() if key.startswith("data.")},
-            _metrics(found),
-            {"data_digest": found.digest, "mlflow.note.content": page.summary},
-        )
-        log_page(run_id, _FILE, html, pictures, tables)
-    return Exploration(page, run_id, local_file(run_id, _FILE), page_address(run_id, _FILE))
+    name, tags = f"eda {config.data.layout}", {"kind": "eda"}
+    with trial_run(config.tracking.experiment, name, tags, None, system_metrics=False) as run:
+        values = flatten(config).items()
+        run.log_params({key: value for key, value in values if key.startswith("data.")})
+        run.log_final(_metrics(found))
+        run.set_tags({"data_digest": found.digest, "mlflow.note.content": page.summary})
+        log_page(run.id, _FILE, html, pictures, tables)
+    return Exploration(page, run.id, local_file(run.id, _FILE), page_address(run.id, _FILE))
 
 
 def _metrics(found: Survey) -> dict[str, float]:
