@@ -106,11 +106,7 @@ class StudyStore:
 
     def create_trial(self, name: str, tags: Mapping[str, str]) -> str:
         """Creates a child run that waits for its process, and returns its id."""
-        own = {
-            names.STUDY: self.name,
-            names.PARENT_RUN: self.parent_id,
-            names.STATE: State.WAITING,
-        }
+        own = {names.STUDY: self.name, names.PARENT_RUN: self.parent_id, names.STATE: State.WAITING}
         create = patient(self._client.create_run)
         run_id = str(create(self.experiment_id, run_name=name, tags={**own, **tags}).info.run_id)
         patient(self._client.update_run)(run_id, "SCHEDULED")
