@@ -87,7 +87,7 @@ def test_split_and_digest_are_those_of_a_trial(look, write_faces, compose_config
     root = write_faces(list(range(1, 41)))
     found, _ = look(root)
     config = compose_config("data=labels_csv", f"data.root={root}", "data.image_size=32")
-    trained_on = data.prepare(config.data)
+    trained_on = data.prepare(config.data, config.target)
     assert found.digest == trained_on.digest
     assert list(found.faces["split"]) == list(trained_on.faces["split"])
 

@@ -65,7 +65,7 @@ def test_error_stands_beside_validation_training_and_baselines(card) -> None:
     ]
     assert (
         "On test: RMSE 10.50, median error 6.50, within 5 years 41% (CS@5), bias -0.75 (positive: "
-        "guessed too old). Gap to the training error +0.50; on validation +0.20."
+        "predicted too high). Gap to the training error +0.50; on validation +0.20."
     ) in lines
 
 
@@ -77,25 +77,25 @@ def test_every_age_band_has_its_number_interval_and_bias(card) -> None:
 
 
 def test_card_tells_how_the_trial_was_chosen(card) -> None:
-    assert "The best of 8 complete trials by validation error" in card()
+    assert "The best of 8 complete trials by validation MAE" in card()
     assert "Number 3, chosen by hand, of 8 complete trials" in card(rank=3)
     assert "no other complete trial" in card(num_trials=1)
 
 
 def test_card_tells_every_look_at_the_test_part(card) -> None:
-    assert "The study looked at its test part once.\n" in card()
+    assert "The study was evaluated on its test part once.\n" in card()
     second = Look("2026-11-03 08:00:00", "trial 2", "r2")
     assert (
-        "looked at its test part 2 times (trial 5 at 2026-11-02 12:00:03 UTC, trial 2 at "
-        "2026-11-03 08:00:00 UTC): the later, the less honest the number; trials of other studies "
-        "did so 3 times.\n"
+        "evaluated on its test part 2 times (trial 5 at 2026-11-02 12:00:03 UTC, trial 2 at "
+        "2026-11-03 08:00:00 UTC): later values are more optimistic; trials of other studies "
+        "3 times.\n"
     ) in card(looks=[LOOK, second], num_looks_elsewhere=3)
 
 
 def test_card_says_what_the_model_is_made_of_and_not_for(card) -> None:
     told = card()
     assert "`data=sample`, digest `d1g35t`: 1,774 faces (1,500 train, 240 val, 34 test;" in told
-    assert "of real ones the model knows nothing" in told
+    assert "the model knows no real ones" in told
     assert "Adam, learning rate 0.0001, batch size 32, loss mae; weights imagenet" in told
     assert "augmentation horizontal_flip; epoch 5 of 20, seed 0" in told
     assert "code at commit `0123456789`" in told
@@ -107,7 +107,7 @@ def test_card_says_what_the_model_is_made_of_and_not_for(card) -> None:
 def test_licence_of_real_faces_is_the_users_to_check(compose_config, tmp_path) -> None:
     config = compose_config("data=utkface", f"data.root={tmp_path}", "augmentation=none")
     told = model_card(config, TRIAL, TEST, CHOICE)
-    assert "licence allows a use is for the user to check" in told
+    assert "check whether the licence allows their use" in told
     assert "augmentation none" in told
     assert str(tmp_path) not in told  # a card travels
 
