@@ -131,11 +131,11 @@ def test_objective_of_the_last_epoch_holds_for_stacked_heads(run, small_config) 
 
 
 def test_objective_that_no_trial_logs_is_refused_before_training(run) -> None:
-    with pytest.raises(UsageError, match=r"it logs best/epoch, .*Fix: fit.evaluate_test=true, or"):
+    with pytest.raises(UsageError, match=r"it logs best/epoch, .*Fix: fit\.evaluate_test=true, or"):
         run("study.objective=test/mae")
     result = run("study.objective=test/mae", "fit.evaluate_test=true", "fit.epochs=1")
     assert result.value == result.metrics["test/mae"]
-    with pytest.raises(UsageError, match="study.objective=best/val_mea"):
+    with pytest.raises(UsageError, match=r"study\.objective=best/val_mea"):
         run("study.objective=best/val_mea")
 
 

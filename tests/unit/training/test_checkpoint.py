@@ -25,7 +25,7 @@ def program() -> Program:
     )
     model.compile("adam", loss="mse")
     model.optimizer.build(model.trainable_variables)
-    return Program.of_one(model)
+    return Program(model, None, model, model)
 
 
 def train_a_step(program: Program) -> None:
@@ -121,7 +121,7 @@ def test_state_of_another_model_is_refused(tmp_path, program) -> None:
     with open_checkpoint(tmp_path / "trial") as saved:
         saved.save(program, ONE)
         with pytest.raises(EnvironmentFaultError, match=r"Fix: fit\.resume=false"):
-            saved.restore_weights(Program.of_one(other), 1)
+            saved.restore_weights(Program(other, None, other, other), 1)
 
 
 def test_same_trial_twice_at_once_is_refused(tmp_path) -> None:
