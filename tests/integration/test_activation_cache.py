@@ -61,7 +61,7 @@ def test_cached_trial_equals_the_one_that_computes_at_every_step(
     run_frozen, freeze, position, augmentation
 ) -> None:
     shape = [f"model.freeze={freeze}", f"model.dropout_position={position}",
-             *augmentation.split()]  # fmt: skip
+             *augmentation.split(), "optimizer.learning_rate=1e-3"]  # fmt: skip
     cached = run_frozen(*shape, "study.name=cached")
     assert list(CACHE.glob("*/*.npy"))
     plain = run_frozen(*shape, "study.name=plain", "fit.cache_activations=false")
