@@ -28,7 +28,7 @@ class LiveCosineDecay(keras.optimizers.schedules.CosineDecay):
 
     @property
     def warms_up(self) -> bool:
-        """Whether the schedule has a warm-up, even one of no step."""
+        """True if the schedule has a warm-up, even one of no step."""
         return self.warmup_target is not None
 
     def become(self, other: "LiveCosineDecay") -> None:

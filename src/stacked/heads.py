@@ -1,7 +1,6 @@
 """Stacked heads on a frozen backbone, trained in one program."""
 
 import dataclasses
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,9 +23,6 @@ State = dict[str, np.ndarray]
 index, such as `optimizer/0`."""
 
 _NUM_ROWS = 512  # of a batch of predictions
-_PRODUCTS = {  # by the number of axes: inputs of all heads, of a row, of a head
-    2: "bi,rcio->rcbo", 3: "rbi,rcio->rcbo", 4: "rcbi,rcio->rcbo",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,15 +45,12 @@ class Lane:
 
 
 class StackedHeads:
-    """Heads of one shape, their parameters stacked along leading axes.
-
-    Heads with one seed and one dropout rate get the same inputs at each step. They are one row of
-    a table: parameters have the shape `(rows, columns, …)`, inputs `(rows, …)`, and the first
-    layer of a row is one matrix product. If the rows would differ in length, each head is a row.
+    """Heads of one shape, their parameters stacked along a leading axis.
 
     Each head has its own learning rate, weight decay and constants of Adam, and the same masks,
     initial weights and order of faces as alone. Heads do not affect each other: the loss is the
-    sum of their losses, and optimizers work by element.
+    sum of their losses, and optimizers work by element. Heads with one seed and one dropout rate
+    share their inputs, which are dropped and pooled once.
 
     Attributes:
         streams: The distinct seeds, in the order in which `train_batch` takes their batches.
@@ -75,29 +68,29 @@ class StackedHeads:
             epochs: Length of the whole schedule.
         """
         self._model = lanes[0].model
-        self._rows, self._columns, self._order = _table(lanes)
-        placed = [lanes[index] for index in self._order]
-        first_of_row = placed[:: self._columns]
+        self._num_heads = len(lanes)
         self.streams = sorted({lane.seed for lane in lanes})
-        self._stream_of_row = [self.streams.index(lane.seed) for lane in first_of_row]
-        self._rates = np.array([lane.model.dropout_rate for lane in first_of_row], np.float32)
-        self._drops = bool(self._rates.any())
+        of_heads = [(lane.seed, lane.model.dropout_rate) for lane in lanes]
+        self._distinct = sorted(set(of_heads))
+        self._input_of_head = [self._distinct.index(each) for each in of_heads]
+        self._stream_of_head = [self.streams.index(lane.seed) for lane in lanes]
+        self._drops = any(rate for _, rate in self._distinct)
         seeds = {lane.seed: lane.state["dropout/seed"] for lane in lanes}
         self._seeds = tf.Variable(np.stack([seeds[seed] for seed in self.streams]))
         kernels = [name for name in lanes[0].state if name.endswith("/kernel")]
         self._layers = [name.removesuffix("/kernel") for name in kernels]
         self._weights = [
-            keras.Variable(self._stacked([lane.state[f"{layer}/{part}"] for lane in placed]))
+            keras.Variable(_stacked([lane.state[f"{layer}/{part}"] for lane in lanes]))
             for layer in self._layers
             for part in ("kernel", "bias")
         ]
-        rates = self._spread([lane.optimizer.learning_rate for lane in placed])
+        rates = _spread([lane.optimizer.learning_rate for lane in lanes])
         unit = learning_rate(1.0, schedule, steps_per_epoch, epochs)
-        self._optimizer = _optimizer([lane.optimizer for lane in placed], self._spread,
-                                     _Rates(rates, unit))  # fmt: skip
-        self._clipnorms = _clipnorms([lane.optimizer for lane in placed], self._spread)
+        optimizers = [lane.optimizer for lane in lanes]
+        self._optimizer = _optimizer(optimizers, _Rates(rates, unit))
+        self._clipnorms = _clipnorms(optimizers)
         self._optimizer.build(self._weights)
-        self._load_optimizer([lane.state for lane in placed])
+        self._load_optimizer([lane.state for lane in lanes])
         self._loss = keras.losses.get(str(self._model.loss))
         is_map = self._model.dropout_position is DropoutPosition.before_pooling
         shape = (len(self.streams), None, *[None, None] * is_map, self._width)
@@ -112,11 +105,11 @@ class StackedHeads:
         self._forward: Callable[[Any], Any] = tf.function(
             self._apply_layers,
             autograph=False,
-            input_signature=[tf.TensorSpec((None, self._width), tf.float32)],
+            input_signature=[tf.TensorSpec((1, None, self._width), tf.float32)],
         )
 
     def __len__(self) -> int:
-        return len(self._order)
+        return self._num_heads
 
     def train_batch(self, activations: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Trains each head for one step.
@@ -128,7 +121,8 @@ class StackedHeads:
         Returns:
             The loss of each head on its batch before the step, in the order of the lanes.
         """
-        return self._in_order(self._step(activations, labels).numpy().reshape(-1))
+        losses: np.ndarray = self._step(activations, labels).numpy()
+        return losses
 
     def predict(self, vectors: np.ndarray) -> np.ndarray:
         """Returns the predictions of each head for the same faces, float32 `(heads, n)`.
@@ -137,16 +131,15 @@ class StackedHeads:
             vectors: Pooled activations, float32 `(n, width)`.
         """
         parts = [
-            self._forward(vectors[start : start + _NUM_ROWS]).numpy()
+            self._forward(vectors[None, start : start + _NUM_ROWS]).numpy()
             for start in range(0, len(vectors), _NUM_ROWS)
         ]
-        predictions = np.concatenate(parts, axis=2)[..., 0]
-        return self._in_order(predictions.reshape(len(self), -1))
+        return np.concatenate(parts, axis=1)[..., 0]
 
     def learning_rates(self) -> np.ndarray:
         """Returns the learning rates of the latest step, in the order of the lanes."""
         rates = keras.ops.convert_to_numpy(self._optimizer.learning_rate)
-        return self._in_order(np.broadcast_to(rates, (self._rows, self._columns, 1, 1)).reshape(-1))
+        return np.broadcast_to(rates, (len(self), 1, 1)).reshape(-1)
 
     def states(self) -> list[State]:
         """Returns the state of each head, in the order of the lanes."""
@@ -158,23 +151,23 @@ class StackedHeads:
         }
         iterations = _numpy(self._optimizer.iterations)
         seeds = self._seeds.numpy()
-        states: list[State] = [{} for _ in self._order]
-        for number, index in enumerate(self._order):
-            row, column = divmod(number, self._columns)
-            state = {name: value[row, column].copy() for name, value in stacked.items()}
-            state["optimizer/iteration"] = iterations
-            state["dropout/seed"] = seeds[self._stream_of_row[row]]
-            states[index] = state
-        return states
+        return [
+            {
+                **{name: value[head].copy() for name, value in stacked.items()},
+                "optimizer/iteration": iterations,
+                "dropout/seed": seeds[stream],
+            }
+            for head, stream in enumerate(self._stream_of_head)
+        ]
 
     @property
     def _width(self) -> int:
-        return int(self._weights[0].shape[2])
+        return int(self._weights[0].shape[1])
 
     def _train_batch(self, activations: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             predicted = self._apply_layers(self._inputs(tf.cast(activations, tf.float32)))
-            true = tf.gather(labels, self._stream_of_row)[:, None]
+            true = tf.gather(labels, self._stream_of_head)
             losses = tf.reduce_mean(self._loss(true, predicted), axis=-1)
             total = tf.reduce_sum(losses)
         gradients = tape.gradient(total, [weight.value for weight in self._weights])
@@ -184,56 +177,39 @@ class StackedHeads:
         return losses
 
     def _inputs(self, activations: tf.Tensor) -> tf.Tensor:
-        """Returns the inputs of each row's first layer, `(rows, b, width)`: dropped and pooled."""
+        """Returns the inputs of each head's first layer, `(heads, b, width)`: dropped, pooled."""
         is_map = len(activations.shape) == 5
         seeds = self._seeds.value()
         self._seeds.assign(seeds + tf.constant([0, 1], seeds.dtype))
         if not self._drops:
             vectors = tf.reduce_mean(activations, axis=(2, 3)) if is_map else activations
-            return tf.gather(vectors, self._stream_of_row)
-        draws = [
-            uniform_draws(tf.shape(activations)[1:], seeds[number])
-            for number in range(len(self.streams))
-        ]
-        rows = [
-            drop_where(activations[stream], draws[stream], rate)
-            for stream, rate in zip(self._stream_of_row, self._rates, strict=True)
-        ]
-        return tf.stack([tf.reduce_mean(row, axis=(1, 2)) if is_map else row for row in rows])
+            return tf.gather(vectors, self._stream_of_head)
+        shape = tf.shape(activations)[1:]
+        draws = [uniform_draws(shape, seeds[number]) for number in range(len(self.streams))]
+        inputs = []
+        for seed, rate in self._distinct:
+            stream = self.streams.index(seed)
+            dropped = drop_where(activations[stream], draws[stream], np.float32(rate))
+            inputs.append(tf.reduce_mean(dropped, axis=(1, 2)) if is_map else dropped)
+        return tf.gather(tf.stack(inputs), self._input_of_head)
 
     def _apply_layers(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns predictions `(rows, columns, b, 1)`; heads or rows may share the inputs."""
+        """Returns predictions `(heads, b, 1)` for inputs of each head, or of all of them."""
         value = inputs
         for number in range(len(self._layers)):
             kernel, bias = (each.value for each in self._weights[2 * number : 2 * number + 2])
-            value = tf.einsum(_PRODUCTS[len(value.shape)], value, kernel) + bias
+            value = tf.matmul(value, kernel) + bias
             is_last = number == len(self._layers) - 1
             if not is_last or str(self._model.output_activation) == "relu":
                 value = tf.nn.relu(value)
         return value
-
-    def _stacked(self, values: Sequence[np.ndarray]) -> np.ndarray:
-        """Returns `(rows, columns, in, out)`; a bias, or its moments, gets an axis of one."""
-        stacked = np.stack(values)
-        if stacked.ndim == 2:
-            stacked = stacked[:, None]
-        return stacked.reshape(self._rows, self._columns, *stacked.shape[1:])
-
-    def _spread(self, values: Sequence[float]) -> np.ndarray:
-        """Returns a number for each head, in a shape that multiplies parameters."""
-        return np.array(values, np.float32).reshape(self._rows, self._columns, 1, 1)
-
-    def _in_order(self, values: np.ndarray) -> np.ndarray:
-        result = np.empty_like(values)
-        result[self._order] = values
-        return result
 
     def _load_optimizer(self, states: Sequence[Mapping[str, np.ndarray]]) -> None:
         if "optimizer/iteration" not in states[0]:
             return
         self._optimizer.iterations.assign(states[0]["optimizer/iteration"])
         for index, variable in enumerate(_moments(self._optimizer)):
-            variable.assign(self._stacked([state[f"optimizer/{index}"] for state in states]))
+            variable.assign(_stacked([state[f"optimizer/{index}"] for state in states]))
 
 
 def initial_state(config: Config, mean_label: float, activation_shape: tuple[int, ...]) -> State:
@@ -299,27 +275,23 @@ class _Rates(keras.optimizers.schedules.LearningRateSchedule):
         return {}
 
 
-def _table(lanes: Sequence[Lane]) -> tuple[int, int, list[int]]:
-    """Returns the numbers of rows and columns, and the lanes of the table, row by row."""
-
-    def key(index: int) -> tuple[int, float]:
-        return lanes[index].seed, lanes[index].model.dropout_rate
-
-    order = sorted(range(len(lanes)), key=key)
-    counts = set(Counter(map(key, order)).values())
-    columns = counts.pop() if len(counts) == 1 else 1
-    return len(lanes) // columns, columns, order
+def _stacked(values: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns `(heads, in, out)`; a bias, or its moments, gets an axis of one."""
+    stacked = np.stack(values)
+    return stacked[:, None] if stacked.ndim == 2 else stacked
 
 
-def _optimizer(
-    optimizers: Sequence[OptimizerConfig], spread: Callable[[Sequence[float]], np.ndarray],
-    rates: _Rates,
-) -> keras.Optimizer:  # fmt: skip
+def _spread(values: Sequence[float]) -> np.ndarray:
+    """Returns a number for each head, in a shape that multiplies parameters."""
+    return np.array(values, np.float32)[:, None, None]
+
+
+def _optimizer(optimizers: Sequence[OptimizerConfig], rates: _Rates) -> keras.Optimizer:
     arguments: dict[str, Any] = dataclasses.asdict(optimizers[0])
     for name in _varying(optimizers[0].name):
         values: list[Any] = [getattr(one, name) for one in optimizers]
         if len(set(values)) > 1:
-            arguments[name] = spread(values)
+            arguments[name] = _spread(values)
     name = arguments.pop("name")
     arguments |= {"learning_rate": rates, "clipnorm": None}  # Keras would clip all heads as one
     return getattr(keras.optimizers, name)(**arguments)
@@ -334,11 +306,9 @@ def _varying(optimizer: str) -> list[str]:
     ]
 
 
-def _clipnorms(
-    optimizers: Sequence[OptimizerConfig], spread: Callable[[Sequence[float]], np.ndarray]
-) -> np.ndarray | None:
+def _clipnorms(optimizers: Sequence[OptimizerConfig]) -> np.ndarray | None:
     limits = [np.inf if one.clipnorm is None else one.clipnorm for one in optimizers]
-    return spread(limits) if np.isfinite(limits).any() else None
+    return _spread(limits) if np.isfinite(limits).any() else None
 
 
 def _clipped(gradient: tf.Tensor, limits: np.ndarray) -> tf.Tensor:

@@ -14,7 +14,13 @@ from src.config import Config, activation_values
 from src.core.console import progress, stderr
 from src.data import Dataset, Part, TrainingBatches, augmentation, cache
 from src.data.batches import view_images
-from src.data.shards import ShardedArray, num_bytes, num_missing_rows, open_or_build
+from src.data.shards import (
+    NotFloat16Error,
+    ShardedArray,
+    num_bytes,
+    num_missing_rows,
+    open_or_build,
+)
 from src.model import fetch_weights
 from src.training.measurement import Measured, measure, measured_training_faces, predict
 
@@ -119,7 +125,7 @@ def wants_activations(config: Config) -> bool:
 def activation_inputs(
     config: Config, dataset: Dataset, frozen: keras.Model
 ) -> ActivationInputs | None:
-    """Returns activations, computing missing ones; None if the disk has no room for them.
+    """Returns activations, computing missing ones; None if they cannot be cached.
 
     Args:
         config: The trial's.
@@ -127,7 +133,6 @@ def activation_inputs(
         frozen: Model from pictures to activations.
 
     Raises:
-        NotFloat16Error: If an activation is too large for a float16.
         EnvironmentFaultError: If they cannot be written.
     """
     folder = Path(config.data.cache_dir) / "activations"
@@ -142,10 +147,14 @@ def activation_inputs(
     abouts = [_about(config, part, view, frozen, weights) for part, view in wanted]
     if not _has_room(folder, abouts, config.model.freeze):
         return None
-    arrays = [
-        _open(folder, about, part, view, config, frozen)
-        for (part, view), about in zip(wanted, abouts, strict=True)
-    ]
+    try:
+        arrays = [
+            _open(folder, about, part, view, config, frozen)
+            for (part, view), about in zip(wanted, abouts, strict=True)
+        ]
+    except NotFloat16Error as error:
+        stderr.print(f"The activation cache is off: an activation is no float16; {error}.")
+        return None
     pictures = TrainingBatches(train, config.data.batch_size, config.augmentation, config.seed)
     batches = ActivationBatches(pictures, train.labels, arrays[: len(views)])
     if config.augmentation.changes_pictures:

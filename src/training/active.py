@@ -42,7 +42,7 @@ class ActiveTrial:
 
     @property
     def is_over(self) -> bool:
-        """Whether all epochs are trained, training stops early, or the trial is infeasible."""
+        """True once all epochs are trained, training stops early, or the trial is infeasible."""
         fit = self.config.fit
         return bool(self.infeasible) or self.history.is_over(
             fit.last_epoch, fit.early_stopping_patience

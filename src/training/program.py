@@ -38,11 +38,6 @@ class Program:
     learner: keras.Model
     fitted: keras.Model
 
-    @classmethod
-    def of_one(cls, regressor: keras.Model) -> "Program":
-        """Returns the program of a compiled model whose layers all learn."""
-        return cls(regressor, None, regressor, regressor)
-
     @property
     def weights(self) -> list[keras.Variable]:
         """The weights of an epoch's model, without frozen layers."""

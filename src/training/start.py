@@ -2,14 +2,11 @@
 
 import functools
 
-import keras
-
 from src.config import Config, configuration_hash, objective_of, run_name
 from src.core import names
 from src.core.console import stderr
 from src.core.errors import UsageError
 from src.data import Dataset, prepare
-from src.data.shards import NotFloat16Error
 from src.model import fetch_weights
 from src.records.terms import Terms
 from src.tracking import Start, provenance
@@ -92,18 +89,10 @@ def start_model(config: Config, dataset: Dataset) -> tuple[Program, Inputs]:
     start = functools.partial(start_program, config, mean_label, len(pictures.batches))
     if wants_activations(config):
         program = start(is_cached=True)
-        activations = program.frozen and _activations(config, dataset, program.frozen)
+        activations = program.frozen and activation_inputs(config, dataset, program.frozen)
         if activations is not None:
             return program, activations
     return start(is_cached=False), pictures
-
-
-def _activations(config: Config, dataset: Dataset, frozen: keras.Model) -> Inputs | None:
-    try:
-        return activation_inputs(config, dataset, frozen)
-    except NotFloat16Error as error:
-        stderr.print(f"The activation cache is off: an activation is no float16; {error}.")
-        return None
 
 
 def _refuse_unknown_objective(config: Config) -> None:

@@ -1,4 +1,4 @@
-"""Trials that take a second: the real path, with a small network in ResNet50's place."""
+"""Trials that take a second: the real path on the tiny backbone."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,18 +8,16 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from src.config import Config
+from src.model.dropout import Dropout
 from src.training import TrialResult, run_trial
 from src.training.checkpoint import Checkpoint
-from tests.integration.small_backbone import build_small_backbone
 
 
 @pytest.fixture
-def small_config(
-    compose_config: Callable[..., Config], in_tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Config]:
+def small_config(compose_config: Callable[..., Config], in_tmp_path: Path) -> Callable[..., Config]:
     """A small trial on drawn faces; the working directory is the test's own."""
-    monkeypatch.setattr("src.model.regressor.build_backbone", build_small_backbone)
     base = ["data.num_images=60", "data.image_size=32", "data.batch_size=8", "fit.epochs=4",
+            "model.backbone=tiny",
             "model.weights=null", "model.dropout_rate=0.2", "model.input_mode=unit",
             "optimizer.learning_rate=1e-2", "augmentation=standard",
             "tracking.system_metrics=false", "tracking.keep_model=none"]  # fmt: skip
@@ -30,6 +28,19 @@ def small_config(
 def run(small_config: Callable[..., Config]) -> Callable[..., TrialResult]:
     """Run the small trial with overrides."""
     return lambda *overrides: run_trial(small_config(*overrides))
+
+
+@pytest.fixture
+def traces(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """One entry for each time that Python runs dropout: whether it was for training."""
+    call, seen = Dropout.call, []
+
+    def noted(self: Dropout, inputs: object, training: bool = False) -> object:
+        seen.append(bool(training))
+        return call(self, inputs, training)
+
+    monkeypatch.setattr(Dropout, "call", noted)
+    return seen
 
 
 @pytest.fixture

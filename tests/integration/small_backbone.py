@@ -2,6 +2,9 @@
 
 import keras
 
+from src.config.schema import Backbone
+from src.model.backbone import build_backbone
+
 TRACES: list[bool] = []
 """One entry for each time that Python ran the small backbone: whether it was for training."""
 
@@ -28,3 +31,9 @@ def save_small_weights(seed: int = 0) -> None:
     """Write `any.weights.h5` for it: other weights for another seed."""
     keras.utils.set_random_seed(seed)
     build_small_backbone(None, 32).save_weights("any.weights.h5")
+
+
+def save_tiny_weights(seed: int = 0) -> None:
+    """Writes `any.weights.h5` for the tiny backbone; another seed gives other weights."""
+    keras.utils.set_random_seed(seed)
+    build_backbone(Backbone.tiny, 32).save_weights("any.weights.h5")

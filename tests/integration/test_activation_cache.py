@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from src.config.schema import DataConfig
+from src.data import cache
+from src.data.decoding import decode
 from src.training import activations
 from src.training.program import forget_kept_model
-from tests.integration.small_backbone import save_small_weights
+from tests.integration.small_backbone import save_tiny_weights
 from tests.integration.stored import curve, read_artifact, same_numbers
 
 pytestmark = pytest.mark.slow
@@ -21,7 +24,7 @@ CACHE = Path(".cache/activations")
 @pytest.fixture
 def run_frozen(run, in_tmp_path):
     """Run a small trial with frozen layers."""
-    save_small_weights()
+    save_tiny_weights()
 
     def run_one(*overrides: str):
         base = ["model.weights=any.weights.h5", "model.freeze=conv1", "augmentation=none"]
@@ -58,11 +61,11 @@ def test_cached_trial_equals_the_one_that_computes_at_every_step(
     run_frozen, freeze, position, augmentation
 ) -> None:
     shape = [f"model.freeze={freeze}", f"model.dropout_position={position}",
-             *augmentation.split()]  # fmt: skip
+             *augmentation.split(), "optimizer.learning_rate=1e-3"]  # fmt: skip
     cached = run_frozen(*shape, "study.name=cached")
     assert list(CACHE.glob("*/*.npy"))
     plain = run_frozen(*shape, "study.name=plain", "fit.cache_activations=false")
-    assert cached.val_mae == pytest.approx(plain.val_mae, abs=0.02)
+    assert cached.value == pytest.approx(plain.value, abs=0.02)
     for part in ("train", "val"):
         assert predictions(cached, part) == pytest.approx(predictions(plain, part), abs=0.05)
     ours, theirs = (np.array([e["mae/train"] for e in r.history.epochs]) for r in (cached, plain))
@@ -90,10 +93,38 @@ def test_what_moves_an_activation_is_computed_anew(run_frozen, monkeypatch, chan
     assert calls
 
 
+def inverted(content: bytes, data: DataConfig) -> np.ndarray:
+    return 255 - decode(content, data)
+
+
+def test_changed_decoder_under_a_new_recipe_gives_other_numbers(run_frozen, monkeypatch) -> None:
+    stale = run_frozen("model.freeze=backbone")
+    monkeypatch.setattr(cache, "decode", inverted)
+    monkeypatch.setattr(cache, "_RECIPE", cache._RECIPE + 1)
+    fresh = run_frozen("model.freeze=backbone", "study.name=fresh")
+    plain = run_frozen("model.freeze=backbone", "study.name=plain", "fit.cache_activations=false")
+    assert fresh.value != stale.value
+    assert fresh.value == pytest.approx(plain.value, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "module", ["src.data.cache.library_versions", "src.data.augmentation.code_version"]
+)
+def test_other_versions_of_libraries_and_augmentation_are_other_activations(
+    run_frozen, monkeypatch, module
+) -> None:
+    views = ["augmentation=seed", "augmentation.cached_views=1"]
+    run_frozen(*views)
+    calls = count_frozen_batches(monkeypatch)
+    monkeypatch.setattr(module, lambda *_: "another version")
+    run_frozen(*views, "study.name=other")
+    assert calls
+
+
 def test_other_weights_are_other_activations(run_frozen, monkeypatch) -> None:
     run_frozen()
     calls = count_frozen_batches(monkeypatch)
-    save_small_weights(seed=1)
+    save_tiny_weights(seed=1)
     run_frozen("study.name=other")
     assert calls
 
@@ -144,7 +175,7 @@ def _refuse(values: np.ndarray) -> np.ndarray:
 def test_size_is_told_before_anything_is_computed(run_frozen, capsys) -> None:
     run_frozen()
     told = " ".join(capsys.readouterr().err.split())
-    assert "frozen layers (conv1) make of 48 pictures, once for all trials: 0 MB in" in told
+    assert "frozen layers (conv1) for 48 pictures, once for all trials: 0 MB in" in told
     run_frozen("seed=1")
     assert "once for all trials" not in capsys.readouterr().err
 
@@ -158,7 +189,7 @@ def test_interrupted_trial_can_go_on_without_the_cache_and_with_it(
     run_until_epoch(2, *base, f"fit.cache_activations={first}")
     then = "false" if first == "true" else "true"
     resumed = run_frozen(f"fit.cache_activations={then}")
-    assert resumed.val_mae == pytest.approx(undisturbed.val_mae, abs=0.02)
+    assert resumed.value == pytest.approx(undisturbed.value, abs=0.02)
     assert [step for step, _ in curve(resumed.run_id, "mae/val")] == [1, 2, 3, 4]
 
 
@@ -167,8 +198,8 @@ def test_model_of_a_cached_trial_takes_pictures(run_frozen) -> None:
 
     result = run_frozen("tracking.keep_model=all")
     loaded = mlflow.pyfunc.load_model(f"runs:/{result.run_id}/model")
-    ages = np.asarray(loaded.predict(np.zeros((2, 32, 32, 3), np.uint8)))
-    assert ages.shape == (2, 1)
+    predicted = np.asarray(loaded.predict(np.zeros((2, 32, 32, 3), np.uint8)))
+    assert predicted.shape == (2, 1)
 
 
 def test_test_part_is_measured_on_pictures(run_frozen) -> None:

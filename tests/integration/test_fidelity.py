@@ -72,7 +72,7 @@ def test_lower_fidelity_than_what_is_saved_starts_anew(run, capsys) -> None:
     undisturbed = run("fit.fidelity=2", "study.name=undisturbed")
     run("fit.fidelity=3")
     lower = run("fit.fidelity=2")
-    assert "starts anew" in capsys.readouterr().err
+    assert "starts again" in capsys.readouterr().err
     assert len(lower.history) == 2
     assert same_numbers(lower, undisturbed)
 

@@ -4,7 +4,6 @@ import keras
 import pytest
 
 from src.training import program
-from tests.integration.small_backbone import TRACES
 from tests.integration.stored import same_numbers
 
 pytestmark = pytest.mark.slow
@@ -38,12 +37,13 @@ def test_used_model_gives_the_numbers_of_a_new_one(run, shape) -> None:
     assert same_numbers(other, run("study.name=cold", *OTHER, *shape))
 
 
-def test_learning_rate_dropout_batch_size_and_seed_need_no_new_trace(run) -> None:
+def test_learning_rate_dropout_batch_size_and_seed_need_no_new_trace(run, traces) -> None:
     run()
-    TRACES.clear()
+    assert traces
+    traces.clear()
     run(*OTHER)
     run("model.dropout_rate=0", "augmentation=none", "fit.epochs=2", "data.num_images=50")
-    assert not TRACES
+    assert not traces
 
 
 def test_schedule_follows_the_new_peak_and_length(run) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from src.training import TrialResult, trial_logging
+from src.training import TrialResult, finish
 from tests.integration.stored import artifacts, curve, fetch
 
 pytestmark = pytest.mark.slow
@@ -25,7 +25,7 @@ def test_pruned_trial_is_as_complete_in_mlflow_as_any(run, better) -> None:
     assert better.state == "COMPLETE"
     assert result.state == "PRUNED"
     assert len(result.history) == 2
-    assert result.val_mae == min(result.history.curve) > better.val_mae
+    assert result.value == min(result.history.curve) > better.value
     stored = fetch(result.run_id)
     assert stored.info.status == "FINISHED"
     assert stored.data.tags["state"] == "PRUNED"
@@ -46,7 +46,7 @@ def test_trial_killed_after_the_decision_is_pruned_when_it_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(trial_logging, "log_outcome", die)
+        patched.setattr(finish, "final_metrics", die)
         with pytest.raises(KeyboardInterrupt):
             run(*WORSE)
     (killed,) = MlflowClient().search_runs(["1"], "attributes.status = 'KILLED'")
@@ -62,7 +62,7 @@ def test_trial_that_no_longer_is_pruned_loses_the_mark(run, better, monkeypatch)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(trial_logging, "log_outcome", die)
+        patched.setattr(finish, "final_metrics", die)
         with pytest.raises(KeyboardInterrupt):
             run(*WORSE)
     result = run(*WORSE, "pruner=none")

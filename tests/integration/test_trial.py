@@ -20,9 +20,8 @@ from src.core.errors import UsageError
 from src.core.metrics import mean_absolute_error
 from src.core.signals import signals_interrupt
 from src.tracking import entries
-from src.training import trial_logging
+from src.training import finish
 from src.training.program import forget_kept_model
-from tests.integration.small_backbone import TRACES
 from tests.integration.stored import artifacts, curve, fetch, read_artifact, same_numbers
 
 pytestmark = pytest.mark.slow
@@ -72,7 +71,7 @@ def test_scalars_follow_from_the_stored_predictions(run) -> None:
     result = run()
     table = pd.read_parquet(read_artifact(result.run_id, "predictions/val.parquet"))
     error = mean_absolute_error(table["age"].to_numpy(), table["prediction"].to_numpy())
-    assert result.val_mae == pytest.approx(error, abs=1e-5)
+    assert result.value == pytest.approx(error, abs=1e-5)
     train = pd.read_parquet(read_artifact(result.run_id, "predictions/train.parquet"))
     train_error = mean_absolute_error(train["age"].to_numpy(), train["prediction"].to_numpy())
     assert result.metrics["best/train_mae"] == pytest.approx(train_error, abs=1e-5)
@@ -100,13 +99,12 @@ def test_first_epoch_is_the_golden_one(run) -> None:
     )
 
 
-def test_step_and_prediction_are_traced_once_each(run) -> None:
+def test_step_and_prediction_are_traced_once_each(run, traces) -> None:
     forget_kept_model()
-    TRACES.clear()
     run("fit.epochs=3")
     building = 1
-    assert TRACES.count(True) == 1
-    assert TRACES.count(False) <= building + 1
+    assert traces.count(True) == 1
+    assert traces.count(False) <= building + 1
 
 
 @pytest.mark.parametrize(
@@ -188,16 +186,16 @@ def test_prepared_run_that_cannot_be_used_is_replaced(run, ending: str) -> None:
 
 def test_success_takes_the_marks_of_an_earlier_failure_away(run, monkeypatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(trial_logging, "final_metrics", lambda *_: 1 / 0)
+        patched.setattr(finish, "final_metrics", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run()
     (failed,) = MlflowClient().search_runs(["1"])
-    for tag in ("infeasible", "pruned", "failure"):
+    for tag in ("infeasible", "pruned", "failure", "artifact_failure"):
         MlflowClient().set_tag(failed.info.run_id, tag, "because")
     assert run().run_id == failed.info.run_id
     stored = fetch(failed.info.run_id)
     assert stored.info.status == "FINISHED"
-    assert not {"infeasible", "pruned", "failure"} & stored.data.tags.keys()
+    assert not {"infeasible", "pruned", "failure", "artifact_failure"} & stored.data.tags.keys()
 
 
 def test_run_that_died_before_it_was_described_is_described(run, monkeypatch) -> None:
@@ -282,14 +280,14 @@ def test_damaged_checkpoint_is_said_and_the_trial_starts_anew(
     (last,) = Path("mlruns/checkpoints/face-age/adhoc").rglob("last.npy")
     last.write_bytes(damage)
     assert same_numbers(run(), undisturbed)
-    assert "starts anew" in capsys.readouterr().err
+    assert "starts again" in capsys.readouterr().err
 
 
 def test_diverging_trial_is_infeasible_with_step_and_learning_rate(run) -> None:
     result = run("optimizer=sgd", "optimizer.clipnorm=null", "optimizer.learning_rate=1e30",
                  "model.loss=mse")  # fmt: skip
     assert result.state == "FAILED"
-    assert math.isinf(result.val_mae)
+    assert math.isinf(result.value)
     assert "step" in result.infeasible
     assert "1e+30" in result.infeasible
     stored = fetch(result.run_id)
@@ -299,7 +297,7 @@ def test_diverging_trial_is_infeasible_with_step_and_learning_rate(run) -> None:
 
 
 @pytest.mark.parametrize(
-    "defective", ["src.data.dataset.assign_splits", "src.training.trial_logging.final_metrics"]
+    "defective", ["src.data.dataset.assign_splits", "src.training.finish.final_metrics"]
 )
 def test_failure_of_ours_leaves_its_traceback_with_the_run(run, monkeypatch, defective) -> None:
     monkeypatch.setattr(defective, lambda *_: 1 / 0)
@@ -317,7 +315,7 @@ def test_early_stopping_keeps_the_best_epoch(run) -> None:
     result = run("fit.epochs=30", "fit.early_stopping_patience=2", "optimizer.learning_rate=0.3")
     best = int(result.metrics["best/epoch"])
     assert len(result.history) == best + 2 < 30
-    assert result.val_mae == min(e["mae/val"] for e in result.history.epochs)
+    assert result.value == min(e["mae/val"] for e in result.history.epochs)
 
 
 def test_large_training_set_is_measured_on_a_fixed_subset(run) -> None:
@@ -347,7 +345,7 @@ def test_model_is_kept_by_policy_and_loads_with_pyfunc(run) -> None:
     best = run("tracking.keep_model=best", "study.name=s")
     second = run("tracking.keep_model=best", "study.name=s", *worse)
     every = run("tracking.keep_model=all", "study.name=s", *worse)
-    assert second.val_mae > best.val_mae
+    assert second.value > best.value
     kept = [bool(fetch(r.run_id).outputs.model_outputs) for r in (none, best, second, every)]
     assert kept == [False, True, False, True]
 
@@ -402,7 +400,7 @@ def test_first_fault_is_raised_also_when_the_store_fails_too(run, monkeypatch, c
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(trial_logging, "final_metrics", lambda *_: 1 / 0)
+        patched.setattr(finish, "final_metrics", lambda *_: 1 / 0)
         patched.setattr("src.tracking.artifacts.put", fail)
         patched.setattr("src.training.trial_logging.log_start", lambda *_: None)
         with pytest.raises(ZeroDivisionError):

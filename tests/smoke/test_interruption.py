@@ -39,7 +39,7 @@ def test_trial_killed_twice_comes_to_the_numbers_of_an_undisturbed_one(start, tm
     resumed = start(*SMALL, folder="killed")
     _, err = resumed.communicate(timeout=300)
     assert resumed.returncode == 0, err
-    assert "Going on after epoch 2 of 4." in err
+    assert "Resuming after epoch 2 of 4." in err
 
     other = MlflowClient(f"sqlite:///{tmp_path / 'undisturbed' / 'mlflow.db'}")
     (one,), (two,) = (store.search_runs(["1"]) for store in (client, other))

@@ -79,7 +79,7 @@ def test_trial_that_loses_its_process_goes_on_in_another(start) -> None:
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 0, out
     assert [trial.state for trial in trials()] == [State.COMPLETE, State.COMPLETE]
-    assert logs("Going on after epoch")()
+    assert logs("Resuming after epoch")()
 
 
 def test_trial_that_loses_every_process_fails_and_spares_the_others(start) -> None:
@@ -116,7 +116,7 @@ def test_interrupted_sweep_saves_says_how_to_go_on_and_goes_on(start, number) ->
     out, _ = again.communicate(timeout=300)
     assert again.returncode == 0, out
     assert [trial.state for trial in trials()] == [State.COMPLETE] * 3
-    assert len(logs("Going on after epoch")()) == states.count(State.WAITING)
+    assert len(logs("Resuming after epoch")()) == states.count(State.WAITING)
 
 
 def test_two_sweeps_at_once_on_one_store(start) -> None:

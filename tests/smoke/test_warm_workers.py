@@ -74,7 +74,7 @@ def test_process_that_is_killed_in_its_second_trial_costs_that_one_a_try(start) 
     first, second, third = processes()
     assert int(first) == victim.pid
     assert victim.pid not in (int(second), int(third))
-    assert len(logs("Going on after epoch")()) == 1
+    assert len(logs("Resuming after epoch")()) == 1
 
 
 def test_interrupt_in_the_second_trial_saves_and_stops(start) -> None:  # noqa: F811
@@ -91,7 +91,7 @@ def test_interrupt_in_the_second_trial_saves_and_stops(start) -> None:  # noqa: 
     out, _ = again.communicate(timeout=300)
     assert again.returncode == 0, out
     assert [trial.state for trial in trials()] == [State.COMPLETE] * 3
-    assert len(logs("Going on after epoch")()) == 1
+    assert len(logs("Resuming after epoch")()) == 1
 
 
 def test_memory_of_a_warm_process_stays_flat(start) -> None:  # noqa: F811

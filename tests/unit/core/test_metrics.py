@@ -4,11 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.core.metrics import (
+    band_of,
     baseline_metrics,
     mean_absolute_error,
-    metrics_by_age_band,
+    metrics_by_band,
     regression_metrics,
 )
+from src.records.terms import neutral_target
 
 
 def test_metrics_agree_with_hand_computed_values() -> None:
@@ -24,10 +26,15 @@ def test_metrics_agree_with_hand_computed_values() -> None:
 
 def test_bands_hold_every_face_once() -> None:
     ages = np.array([0, 4, 4.9, 5, 19, 20, 69.5, 70, 116, 120.0])
-    rows = metrics_by_age_band(ages, ages + 1)
+    rows = metrics_by_band(ages, ages + 1, neutral_target().bands)
     assert sum(row["n"] for row in rows) == len(ages)
     assert {row["band"]: row["n"] for row in rows}["0-4"] == 3
     assert all(row["mae"] == pytest.approx(1) for row in rows)
+
+
+def test_band_holds_its_whole_numbers_and_gaps_hold_none() -> None:
+    values = np.array([-1, 0, 4.9, 5, 7, 8, 9.99, 10, np.nan])
+    assert list(band_of(values, [[0, 4], [7, 9]])) == [-1, 0, 0, -1, 1, 1, 1, -1, -1]
 
 
 def test_baselines_guess_the_training_mean_and_median() -> None:

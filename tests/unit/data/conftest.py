@@ -1,5 +1,6 @@
 """A small data set of drawn faces on disk, and one full of faults."""
 
+import dataclasses
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from src.config import Config
+from src.config.schema import DataConfig, Decoder
 from src.data.sample import draw_face
 
 
@@ -16,6 +19,22 @@ def encode(pixels: np.ndarray, form: str = "PNG", **options: object) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, form, **options)
     return stream.getvalue()
+
+
+@pytest.fixture
+def data_of(compose_config: Callable[..., Config]) -> Callable[..., DataConfig]:
+    """Returns the data group for a decoder, an edge of the result, and a limit of pixels."""
+
+    def data(
+        decoder: Decoder = Decoder.pillow, size: int = 32, max_pixels: int = 50_000_000,
+        cache_dir: Path = Path(".cache"),
+    ) -> DataConfig:  # fmt: skip
+        return dataclasses.replace(
+            compose_config().data, decoder=decoder, image_size=size, max_pixels=max_pixels,
+            cache_dir=str(cache_dir),
+        )  # fmt: skip
+
+    return data
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_batch_shows_the_views_that_were_chosen(
         images, ages = batches.batch(epoch, number)
         places, shown = batches.chosen(epoch, number)
         assert np.array_equal(images, views[shown, places])
-        assert np.array_equal(ages[:, 0], part.ages[places])
+        assert np.array_equal(ages[:, 0], part.labels[places])
 
 
 def test_views_of_a_face_differ_and_do_not_depend_on_what_they_are_asked_with() -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from src import data
 from src.core.errors import MissingFileError, UsageError
-from src.data import audit
 from src.data.sample import draw_face
 from tests.unit.data.conftest import encode
 
@@ -75,7 +74,7 @@ def prepare(compose_config, in_tmp_path):
         config = compose_config(
             "data=labels_csv", f"data.root={root}", "data.image_size=32", *overrides
         )
-        return data.prepare(config.data)
+        return data.prepare(config.data, config.target)
 
     return prepared
 
@@ -90,15 +89,6 @@ def test_every_fault_is_listed_by_row_and_reason(faulty, prepare) -> None:
     assert len(findings) == len(FAULTS) + 1
     assert len(dataset.faces) == 40 + 2
     assert dataset.num_rows == 40 + len(FAULTS) + 1
-
-
-def test_files_that_come_slowly_are_judged_the_same(faulty, prepare, monkeypatch) -> None:
-    quick = prepare(faulty, "data.max_bad_fraction=1")
-    monkeypatch.setattr(audit, "_FAST", 0)
-    monkeypatch.setattr(audit, "_NUM_TRIED", 5)
-    slow = prepare(faulty, "data.max_bad_fraction=1")
-    pd.testing.assert_frame_equal(slow.findings, quick.findings)
-    pd.testing.assert_frame_equal(slow.faces, quick.faces)
 
 
 def test_no_row_is_lost(faulty, prepare) -> None:
@@ -283,8 +273,9 @@ def test_sample_is_the_same_every_time_and_follows_the_seed_study(
     compose_config, in_tmp_path
 ) -> None:
     overrides = ["data.num_images=60", "data.image_size=32"]
-    first = data.prepare(compose_config(*overrides).data)
-    second = data.prepare(compose_config(*overrides, "data.cache_dir=other").data)
+    target = compose_config().target
+    first = data.prepare(compose_config(*overrides).data, target)
+    second = data.prepare(compose_config(*overrides, "data.cache_dir=other").data, target)
     assert first.digest == second.digest
     assert abs(first.faces["age"].mean() - 31.2) < 1
 
@@ -293,7 +284,27 @@ def test_subset_is_fixed_by_its_seed(write_faces, prepare) -> None:
     part = prepare(write_faces(list(range(20, 60)))).part("train")
     one, other = part.subset(10, seed=0), part.subset(10, seed=0)
     assert list(one.faces["row"]) == list(other.faces["row"])
-    assert len(one) == len(one.ages) == 10
+    assert len(one) == len(one.labels) == 10
     assert part.subset(10_000, seed=0) is part
     face = one.faces.iloc[3]
     assert np.array_equal(one.images(np.array([3]))[0], part.pixels[face["image_index"]])
+
+
+def test_target_gives_range_words_and_columns(write_faces, prepare) -> None:
+    root = write_faces([1, 150, 299, 301, "x", *range(20, 60)])
+    size = "target={name: shoe size, unit: mm, range: [0, 300], bands: [[0, 99], [100, 300]]}"
+    dataset = prepare(root, size, "data.max_bad_fraction=1")
+    assert len(dataset.faces) == 43
+    assert {150, 299} <= set(dataset.faces["shoe_size"])
+    assert sorted(dataset.part("train").labels) == sorted(
+        dataset.faces.loc[dataset.faces["split"] == "train", "shoe_size"]
+    )
+    findings = dataset.findings.set_index("row")
+    assert list(findings["reason"]) == ["shoe_size_out_of_range", "shoe_size_not_a_number"]
+    assert findings.loc[4, "detail"] == "301 is outside 0–300 mm"
+    assert "shoe_size_text" in findings
+
+
+def test_digest_does_not_depend_on_the_words_for_the_target(write_faces, prepare) -> None:
+    root = write_faces(list(range(20, 60)))
+    assert prepare(root, "target.name=size", "target.unit=mm").digest == prepare(root).digest

@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -33,8 +33,8 @@ UPRIGHT = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1)]
 
 @pytest.mark.parametrize("decoder", OWN_DECODERS)
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"])
-def test_every_format_becomes_upright_rgb(decoder: Decoder, form: str) -> None:
-    square = decode(encode(corners(), form), decoder, 32, PIXELS)
+def test_every_format_becomes_upright_rgb(data_of, decoder: Decoder, form: str) -> None:
+    square = decode(encode(corners(), form), data_of(decoder, 32, PIXELS))
     assert square.shape == (32, 32, 3)
     assert square.dtype == np.uint8
     assert corner_colours(square) == UPRIGHT
@@ -42,7 +42,7 @@ def test_every_format_becomes_upright_rgb(decoder: Decoder, form: str) -> None:
 
 @pytest.mark.parametrize("decoder", OWN_DECODERS)
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_rotation_is_undone(decoder: Decoder, orientation: int) -> None:
+def test_exif_rotation_is_undone(data_of, decoder: Decoder, orientation: int) -> None:
     undo = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
@@ -59,12 +59,14 @@ def test_exif_rotation_is_undone(decoder: Decoder, orientation: int) -> None:
     exif[0x0112] = orientation
     stream = io.BytesIO()
     picture.save(stream, "JPEG", exif=exif, quality=95)
-    assert corner_colours(decode(stream.getvalue(), decoder, 32, PIXELS)) == UPRIGHT
+    assert corner_colours(decode(stream.getvalue(), data_of(decoder, 32, PIXELS))) == UPRIGHT
 
 
 @pytest.mark.parametrize("decoder", OWN_DECODERS)
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16", "YCbCr"])
-def test_every_mode_becomes_rgb_of_the_same_brightness(decoder: Decoder, mode: str) -> None:
+def test_every_mode_becomes_rgb_of_the_same_brightness(
+    data_of, decoder: Decoder, mode: str
+) -> None:
     gray = np.full((48, 48), 128 if mode != "1" else 255, np.uint8)
     if mode == "I;16":
         picture = Image.fromarray(gray.astype(np.uint16) * 257)
@@ -72,89 +74,92 @@ def test_every_mode_becomes_rgb_of_the_same_brightness(decoder: Decoder, mode: s
         picture = Image.fromarray(gray).convert(mode)
     stream = io.BytesIO()
     picture.save(stream, "TIFF" if mode in ("CMYK", "YCbCr") else "PNG")
-    square = decode(stream.getvalue(), decoder, 32, PIXELS)
+    square = decode(stream.getvalue(), data_of(decoder, 32, PIXELS))
     assert np.abs(square.astype(int) - int(gray[0, 0])).max() <= 3
 
 
 @pytest.mark.parametrize("decoder", OWN_DECODERS)
-def test_transparent_pixels_become_white(decoder: Decoder) -> None:
+def test_transparent_pixels_become_white(data_of, decoder: Decoder) -> None:
     pixels = np.zeros((40, 40, 4), np.uint8)
-    assert decode(encode(pixels), decoder, 32, PIXELS).min() == 255
+    assert decode(encode(pixels), data_of(decoder, 32, PIXELS)).min() == 255
 
 
 @pytest.mark.parametrize("decoder", OWN_DECODERS)
-def test_shrinking_does_not_alias(decoder: Decoder) -> None:
+def test_shrinking_does_not_alias(data_of, decoder: Decoder) -> None:
     """Lines of one pixel must become gray; nearest neighbour would make them black or white."""
     lines = np.zeros((256, 256, 3), np.uint8)
     lines[:, ::2] = 255
-    square = decode(encode(lines), decoder, 32, PIXELS)
+    square = decode(encode(lines), data_of(decoder, 32, PIXELS))
     assert np.abs(square.astype(int) - 127).max() <= 12
 
 
 @pytest.mark.parametrize("decoder", OWN_DECODERS)
 @pytest.mark.parametrize("shape", [(60, 1600), (1600, 60)])
-def test_one_long_side_does_not_alias_either(decoder: Decoder, shape: tuple[int, int]) -> None:
+def test_one_long_side_does_not_alias_either(
+    data_of, decoder: Decoder, shape: tuple[int, int]
+) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
-    assert decode(encode(noise), decoder, 64, PIXELS).std() < 25  # 59 where it aliases
+    assert decode(encode(noise), data_of(decoder, 64, PIXELS)).std() < 25  # 59 where it aliases
 
 
-def test_sixteen_bits_are_not_guessed_from_the_picture() -> None:
+def test_sixteen_bits_are_not_guessed_from_the_picture(data_of) -> None:
     dark = Image.fromarray(np.full((40, 40), 200, np.uint16))
     stream = io.BytesIO()
     dark.save(stream, "PNG")
-    assert decode(stream.getvalue(), Decoder.pillow, 32, PIXELS).max() <= 1
+    assert decode(stream.getvalue(), data_of(Decoder.pillow, 32, PIXELS)).max() <= 1
 
 
 @pytest.mark.slow
-def test_decoders_agree() -> None:
+def test_decoders_agree(data_of) -> None:
     rng = np.random.default_rng(0)
     smooth = np.asarray(
         Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).resize((200, 160))
     )
     content = encode(smooth, "JPEG", quality=95)
-    squares = [decode(content, decoder, 64, PIXELS).astype(int) for decoder in Decoder]
+    squares = [decode(content, data_of(decoder, 64, PIXELS)).astype(int) for decoder in Decoder]
     for square in squares[1:]:
         assert np.abs(square - squares[0]).mean() < 2
     with pytest.raises(UnusablePictureError, match="unreadable"):
-        decode(content[: len(content) // 2], Decoder.tensorflow, 64, PIXELS)
+        decode(content[: len(content) // 2], data_of(Decoder.tensorflow, 64, PIXELS))
 
 
 @pytest.mark.parametrize("decoder", OWN_DECODERS)
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
-def test_cut_off_file_is_unreadable(decoder: Decoder, form: str) -> None:
+def test_cut_off_file_is_unreadable(data_of, decoder: Decoder, form: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), np.uint8)
     content = encode(noise, form)
     with pytest.raises(UnusablePictureError) as refusal:
-        decode(content[: len(content) * 2 // 3], decoder, 32, PIXELS)
+        decode(content[: len(content) * 2 // 3], data_of(decoder, 32, PIXELS))
     assert refusal.value.reason == "unreadable"
 
 
 @pytest.mark.parametrize(
     "content", [b"file_name,age\n1,2\n", b"GIF89a", b"\xff\xd8\xff", b"\0" * 99]
 )
-def test_what_is_no_picture_is_refused(content: bytes) -> None:
+def test_what_is_no_picture_is_refused(data_of, content: bytes) -> None:
     with pytest.raises(UnusablePictureError) as refusal:
-        decode(content, Decoder.pillow, 32, PIXELS)
+        decode(content, data_of(Decoder.pillow, 32, PIXELS))
     assert refusal.value.reason in ("not_an_image", "unreadable")
 
 
-def test_decompression_bomb_is_refused_undecoded() -> None:
+def test_decompression_bomb_is_refused_undecoded(data_of) -> None:
     content = encode(np.zeros((3000, 3000), np.uint8))
     assert len(content) < 20_000
     with pytest.raises(UnusablePictureError, match="3000 x 3000") as refusal:
-        decode(content, Decoder.pillow, 32, max_pixels=1_000_000)
+        decode(content, data_of(Decoder.pillow, 32, 1_000_000))
     assert refusal.value.reason == "too_large"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None,
+          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 @given(st.binary(max_size=200), st.integers(0, 2000), st.sampled_from(OWN_DECODERS))
 def test_garbage_never_escapes_as_another_error(
-    garbage: bytes, place: int, decoder: Decoder
+    data_of, garbage: bytes, place: int, decoder: Decoder
 ) -> None:
     whole = encode(np.full((40, 40, 3), 99, np.uint8), "JPEG")
     place %= len(whole)
     damaged = whole[:place] + garbage + whole[place + len(garbage) :]
     try:
-        assert decode(damaged, decoder, 32, PIXELS).shape == (32, 32, 3)
+        assert decode(damaged, data_of(decoder, 32, PIXELS)).shape == (32, 32, 3)
     except UnusablePictureError as refusal:
         assert refusal.reason in ("not_an_image", "unreadable", "too_large")

@@ -6,7 +6,7 @@ import pandas as pd
 from skimage.data import astronaut, camera
 
 from src.data.decoding import decode_whole
-from src.data.fingerprint import fingerprint, look_alikes
+from src.data.fingerprint import fingerprint, near_duplicates
 from src.data.sample import draw_face
 from tests.unit.data.conftest import encode
 
@@ -25,7 +25,7 @@ def test_other_size_and_compression_are_the_same_photograph() -> None:
         "small": fingerprint(gray(small)),
         "another": fingerprint(camera()),
     }
-    pairs = look_alikes(pd.Series(prints))
+    pairs = near_duplicates(pd.Series(prints))
     assert sorted(pairs) == [
         ("original", "small"), ("original", "squeezed"), ("squeezed", "small"),
     ]  # fmt: skip
@@ -34,10 +34,10 @@ def test_other_size_and_compression_are_the_same_photograph() -> None:
 def test_drawn_faces_are_all_different() -> None:
     rng = np.random.default_rng(0)
     faces = [draw_face(age, rng) for age in range(1, 90)]
-    assert look_alikes(pd.Series([fingerprint(gray(face)) for face in faces])) == []
+    assert near_duplicates(pd.Series([fingerprint(gray(face)) for face in faces])) == []
 
 
 def test_walls_of_one_shade_are_like_nothing() -> None:
     walls = [fingerprint(np.full((50, 50), level, np.uint8)) for level in (0, 90, 255)]
-    assert look_alikes(pd.Series(walls)) == []
-    assert look_alikes(pd.Series([], dtype=str)) == []
+    assert near_duplicates(pd.Series(walls)) == []
+    assert near_duplicates(pd.Series([], dtype=str)) == []

@@ -15,10 +15,10 @@ SIZE = 32
 
 @pytest.fixture
 def build(compose_config):
-    def built(*overrides: str, mean_age: float = 31.0) -> keras.Model:
+    def built(*overrides: str, mean_label: float = 31.0) -> keras.Model:
         config: Config = compose_config("model.weights=null", *overrides)
-        regressor = build_regressor(config.model, SIZE)
-        initialise(regressor, config.model, mean_age, config.seed)
+        regressor = build_regressor(config.model, SIZE, config.target)
+        initialise(regressor, config.model, mean_label, config.seed)
         return regressor
 
     return built
@@ -33,7 +33,7 @@ def layer_names(model: keras.Model) -> list[str]:
 
 
 def test_plain_uint8_pictures_give_ages_around_the_training_mean(build) -> None:
-    ages = build(mean_age=31.0).predict_on_batch(pictures())
+    ages = build(mean_label=31.0).predict_on_batch(pictures())
     assert ages.shape == (2, 1)
     assert ages.dtype == np.float32
     assert np.abs(ages - 31).max() < 25
@@ -160,3 +160,10 @@ def test_inference_model_survives_saving(tmp_path, build) -> None:
         assert np.allclose(
             loaded.predict_on_batch(pictures()), regressor.predict_on_batch(pictures()), atol=1e-4
         )
+
+
+def test_output_is_named_after_the_target(build) -> None:
+    assert build().layers[-1].name == "age_years"
+    sized = build("target.name=shoe size", "target.unit=mm")
+    assert sized.layers[-1].name == "shoe_size_mm"
+    assert "age" not in sized.name

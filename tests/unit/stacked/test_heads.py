@@ -1,17 +1,22 @@
-"""Heads side by side, against the same heads each as a Keras model of its own."""
+"""Stacked heads, against the same heads each as a Keras model of its own."""
 
 import dataclasses
 
 import keras
 import numpy as np
 import pytest
-from src.model.stacked import Lane, StackedHeads, initial_state, named_variables
 
 from src.config import Config
 from src.config.schema import DropoutPosition
 from src.model import build_optimizer
-from src.model.head import build_learning_head
 from src.model.initial import initialise_head
+from src.stacked.heads import (
+    Lane,
+    StackedHeads,
+    build_learning_head,
+    initial_state,
+    named_variables,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +40,7 @@ class Alone:
     """A head as a Keras model, compiled and stepped as a trial does."""
 
     def __init__(self, config: Config) -> None:
-        self.head = build_learning_head(config.model, shape(config))
+        self.head = build_learning_head(config, shape(config))
         initialise_head(self.head.layers, config.model.dropout_rate, MEAN_AGE, config.seed)
         optimizer = build_optimizer(config.optimizer, config.schedule, STEPS, EPOCHS)
         self.head.compile(optimizer, loss=str(config.model.loss))
@@ -50,8 +55,7 @@ class Alone:
 
 def stack(configs: list[Config]) -> StackedHeads:
     lanes = [
-        Lane(c.model, c.optimizer, c.seed, initial_state(c.model, MEAN_AGE, shape(c), c.seed))
-        for c in configs
+        Lane(c.model, c.optimizer, c.seed, initial_state(c, MEAN_AGE, shape(c))) for c in configs
     ]
     return StackedHeads(lanes, configs[0].schedule, STEPS, EPOCHS)
 
@@ -102,7 +106,7 @@ RAGGED = [
         (GRID, ["optimizer=adamw", "schedule=cosine", "model.hidden_units=[1]"]),
     ],
 )  # fmt: skip
-def test_heads_side_by_side_come_to_what_each_comes_to_alone(configs, shared, each) -> None:
+def test_stacked_heads_have_the_results_of_single_heads(configs, shared, each) -> None:
     if "optimizer=sgd" in shared:
         each = [[word for word in one if "learning_rate" not in word] for one in each]
     trials = configs(shared, *each)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from src.config import Objective
 from src.core.errors import EnvironmentFaultError
 from src.training.checkpoint import open_checkpoint
 from src.training.history import History
@@ -24,7 +25,7 @@ def program() -> Program:
     )
     model.compile("adam", loss="mse")
     model.optimizer.build(model.trainable_variables)
-    return Program.of_one(model)
+    return Program(model, None, model, model)
 
 
 def train_a_step(program: Program) -> None:
@@ -44,7 +45,7 @@ def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
 
 def test_state_comes_back_with_optimizer_and_dropout_seeds(tmp_path, program) -> None:
     with open_checkpoint(tmp_path / "trial") as saved:
-        assert saved.history() is None
+        assert len(saved.history(Objective())) == 0
         train_a_step(program)
         kept = state(program)
         saved.save(program, ONE)
@@ -52,7 +53,7 @@ def test_state_comes_back_with_optimizer_and_dropout_seeds(tmp_path, program) ->
         assert not same(state(program), kept)
         saved.restore(program, ONE)
         assert same(state(program), kept)
-        assert saved.history() == ONE
+        assert saved.history(Objective()) == ONE
 
 
 def test_best_epoch_comes_back_and_older_ones_go(tmp_path, program) -> None:
@@ -64,7 +65,7 @@ def test_best_epoch_comes_back_and_older_ones_go(tmp_path, program) -> None:
             saved.save(program, history)
         files = (tmp_path / "trial").glob("*.npy*")
         assert {file.name for file in files} == {"last.npy", "weights-2.npy", "weights-3.npy"}
-        saved.restore_best(program, THREE)
+        saved.restore_weights(program, THREE.best_epoch)
         assert same(program.regressor.get_weights(), weights[1])
 
 
@@ -79,8 +80,8 @@ def test_last_epoch_leaves_the_best_weights_and_little_else(
             weights.append(program.regressor.get_weights())
             saved.save(program, shorter, ends=shorter is history)
         train_a_step(program)
-        assert saved.history() == history
-        saved.restore_best(program, history)
+        assert saved.history(Objective()) == history
+        saved.restore_weights(program, history.best_epoch)
         assert same(program.regressor.get_weights(), weights[best])
         assert (tmp_path / "trial" / "last.npy").stat().st_size < 1000
 
@@ -100,7 +101,7 @@ def test_full_disk_is_explained_and_the_older_state_stays(tmp_path, program, mon
             patched.setattr(Path, "open", open_on_full_disk)
             with pytest.raises(EnvironmentFaultError, match=r"No space left.*Fix: free some space"):
                 saved.save(program, TWO)
-        assert saved.history() == ONE
+        assert saved.history(Objective()) == ONE
         saved.restore(program, ONE)
         assert same(state(program), kept)
 
@@ -120,13 +121,13 @@ def test_state_of_another_model_is_refused(tmp_path, program) -> None:
     with open_checkpoint(tmp_path / "trial") as saved:
         saved.save(program, ONE)
         with pytest.raises(EnvironmentFaultError, match=r"Fix: fit\.resume=false"):
-            saved.restore_best(Program.of_one(other), ONE)
+            saved.restore_weights(Program(other, None, other, other), 1)
 
 
 def test_same_trial_twice_at_once_is_refused(tmp_path) -> None:
     with (
         open_checkpoint(tmp_path / "trial"),
-        pytest.raises(EnvironmentFaultError, match="running this very trial"),
+        pytest.raises(EnvironmentFaultError, match="running this trial"),
         open_checkpoint(tmp_path / "trial"),
     ):
         pass

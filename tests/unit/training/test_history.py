@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src.config import Objective
 from src.training.history import History
 
 
@@ -40,3 +41,10 @@ def test_best_epoch_has_the_lowest_error_and_the_earlier_history_is_kept(values)
     done = history(*values)
     assert done.epochs[done.best_epoch - 1]["mae/val"] == min(values)
     assert done.plus({"mae/val": 0.0}).epochs[:-1] == done.epochs
+
+
+def test_objective_of_the_last_epoch_keeps_the_last_epoch() -> None:
+    last = History("run", history(9, 7, 8).epochs, Objective("last/val_mae"))
+    assert (last.best_epoch, last.kept_epoch) == (2, 3)
+    assert history(9, 7, 8).kept_epoch == 2
+    assert last.stops_early(1)

@@ -34,7 +34,7 @@ def test_every_face_is_measured_once_and_in_order(brightness, batch_size) -> Non
     measured = measure(brightness, make_part(7), batch_size)
     assert np.array_equal(measured.predictions, np.arange(7, dtype=np.float32))
     assert measured.mae == 3
-    assert list(measured.table()["prediction"]) == list(range(7))
+    assert list(measured.table("age")["prediction"]) == list(range(7))
 
 
 def test_gap_is_validation_minus_training() -> None:

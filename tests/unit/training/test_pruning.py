@@ -79,7 +79,7 @@ def test_reason_names_the_numbers() -> None:
         "validation MAE 9.25 by epoch 2 is worse than the median of 2 other trials, 7.50"
     )
     assert reason_to_prune(asha(), [9.25], [[8], [7]], LAST) == (
-        "validation MAE 9.25 by epoch 1 is rank 3 of 3, 1 may go on"
+        "validation MAE 9.25 by epoch 1 is rank 3 of 3, 1 may continue"
     )
 
 

@@ -1,6 +1,4 @@
-"""Pictures of a trial that are drawn into axes which earlier ones were drawn into."""
-
-import io
+"""Figures of a trial."""
 
 import numpy as np
 import pandas as pd
@@ -8,18 +6,23 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from src.config import TargetConfig
+from src.records.terms import neutral_target
 from src.training import figures
 from src.training.history import History
 
+AGE = neutral_target()
+SIZE = TargetConfig("size", "mm", [0.0, 300.0], [[0, 99], [100, 300]])
+
 
 class Guesses:
-    """What `Measured` has, without a data set."""
+    """The attributes of `Measured`, without a data set."""
 
     def __init__(self, num_faces: int, largest: float) -> None:
         rng = np.random.default_rng(0)
-        ages = rng.uniform(1, 90, num_faces).round().astype(np.float32)
-        self.part = pd.Series({"ages": ages})
-        self.predictions = (ages + rng.normal(0, 8, num_faces)) * largest / 90
+        labels = rng.uniform(1, 90, num_faces).round().astype(np.float32)
+        self.part = pd.Series({"labels": labels})
+        self.predictions = (labels + rng.normal(0, 8, num_faces)) * largest / 90
 
 
 def history(num_epochs: int, scale: float) -> History:
@@ -38,51 +41,26 @@ def pixels(figure: Figure) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba()).copy()
 
 
-DRAWN = {
-    "curve": [lambda: figures.learning_curve(history(20, 1), "trial 1"),
-              lambda: figures.learning_curve(history(3, 1e4), "trial 22"),
-              lambda: figures.learning_curve(history(1, 0.1), "")],
-    "guesses": [lambda: figures.predicted_against_true(Guesses(900, 90), "trial 1"),
-                lambda: figures.predicted_against_true(Guesses(20, 4000), "trial 22"),
-                lambda: figures.predicted_against_true(Guesses(5, 9), "")],
-}  # fmt: skip
+def test_each_call_returns_a_figure_of_its_own() -> None:
+    first = figures.learning_curve(history(20, 1), "trial 1", AGE)
+    before = pixels(first)
+    second = figures.learning_curve(history(3, 1e4), "trial 22", AGE)
+    assert first is not second
+    np.testing.assert_array_equal(pixels(first), before)
+    assert not np.array_equal(pixels(second), before)
 
 
-@pytest.mark.parametrize("kind", DRAWN)
-def test_picture_shows_nothing_of_those_before_it(kind: str) -> None:
-    figures._axes.cache_clear()
-    first = []
-    for draw in DRAWN[kind]:
-        first.append(pixels(draw()))
-        figures._axes.cache_clear()
-    again = [pixels(draw()) for draw in DRAWN[kind]]
-    for alone, after_others in zip(first, again, strict=True):
-        np.testing.assert_array_equal(alone, after_others)
-    assert not np.array_equal(again[0], again[1])
+@pytest.mark.parametrize(("num_faces", "largest"), [(900, 90), (20, 4000), (5, 9), (1, 9)])
+def test_predictions_of_any_size_are_drawn(num_faces, largest) -> None:
+    figure = figures.predicted_against_true(Guesses(num_faces, largest), "trial 1", AGE)
+    assert pixels(figure).std() > 0
 
 
-@pytest.mark.parametrize("draw", [draw for kind in DRAWN.values() for draw in kind])
-def test_layout_is_matplotlibs_own(draw) -> None:
-    """Constrained layout, worked out by Matplotlib, moves no edge by more than two points."""
-    figure = draw()
-    pixels(figure)
-    (axes,) = figure.axes
-    ours = axes.get_position().extents * np.tile(figure.get_size_inches() * 72, 2)
-    figure.set_layout_engine("constrained")
-    try:
-        pixels(figure)
-        theirs = axes.get_position().extents * np.tile(figure.get_size_inches() * 72, 2)
-    finally:
-        figure.set_layout_engine("none")
-        figures._axes.cache_clear()
-    assert ours == pytest.approx(theirs, abs=2)
-
-
-def test_picture_that_is_kept_is_the_one_that_savefig_would_keep() -> None:
-    figure = figures.learning_curve(history(20, 1), "trial 1")
-    stream = io.BytesIO()
-    figure.savefig(stream, format="raw", dpi=120)
-    figure.set_dpi(120)
-    drawn = pixels(figure)
-    saved = np.frombuffer(stream.getvalue(), np.uint8).reshape(drawn.shape)
-    np.testing.assert_array_equal(drawn, saved)
+def test_words_of_figures_are_those_of_the_target() -> None:
+    (axes,) = figures.learning_curve(history(3, 1), "trial 1", SIZE).axes
+    texts = [axes.get_ylabel(), *(text.get_text() for text in axes.get_legend().get_texts())]
+    assert texts[0] == "MAE (mm)"
+    (axes,) = figures.predicted_against_true(Guesses(30, 90), "trial 1", SIZE).axes
+    texts += [axes.get_xlabel(), axes.get_ylabel()]
+    assert texts[-2:] == ["size (mm)", "predicted size (mm)"]
+    assert not [text for text in texts if "years" in text or " age" in text]
