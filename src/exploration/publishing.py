@@ -9,8 +9,8 @@ from src.core import names
 from src.exploration.labels import describe
 from src.exploration.page import document
 from src.exploration.survey import Survey, survey
-from src.pages import Document, as_html
-from src.pages.html import picture_png
+from src.pages.blocks import Document
+from src.pages.html import as_html, picture_png
 from src.tracking.pages import local_file, log_facts, log_page, page_address, page_run
 
 _FILE = "eda.html"
@@ -22,13 +22,11 @@ class Exploration:
 
     Attributes:
         page: The document.
-        run_id: MLflow's.
         path: The HTML file; None if artifacts are on another machine.
         address: Address of the page in MLflow.
     """
 
     page: Document
-    run_id: str
     path: Path | None
     address: str
 
@@ -46,14 +44,13 @@ def explore(config: Config) -> Exploration:
     html = as_html(page)
     pictures = {picture.name: picture_png(picture) for picture in page.pictures}
     tables = {table.name: table.csv for table in page.tables}
-    shown = {
-        key: value for key, value in flatten(config).items() if key.startswith(("data.", "target."))
-    }
+    shown = ("data.", "target.")
+    params = {key: value for key, value in flatten(config).items() if key.startswith(shown)}
     with page_run(config.tracking.experiment, f"eda {config.data.layout}", "eda") as run_id:
         tags = {names.DATA_DIGEST: found.digest, names.NOTE: page.summary}
-        log_facts(run_id, shown, _metrics(found), tags)
+        log_facts(run_id, params, _metrics(found), tags)
         log_page(run_id, _FILE, html, pictures, tables)
-    return Exploration(page, run_id, local_file(run_id, _FILE), page_address(run_id, _FILE))
+    return Exploration(page, local_file(run_id, _FILE), page_address(run_id, _FILE))
 
 
 def _metrics(found: Survey) -> dict[str, float]:

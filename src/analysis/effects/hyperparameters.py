@@ -70,11 +70,9 @@ class Factor:
     def is_logarithmic(self) -> bool:
         """Whether the axis is logarithmic: all values are positive, and far apart."""
         values = self.numbers
-        return (
-            values is not None
-            and bool(values.min() > 0)
-            and bool(values.max() / values.min() >= _LOGARITHMIC_RATIO)
-        )
+        if values is None or values.min() <= 0:
+            return False
+        return bool(values.max() / values.min() >= _LOGARITHMIC_RATIO)
 
     @cached_property
     def positions(self) -> np.ndarray:

@@ -15,7 +15,8 @@ from src.data.sample import draw_face
 from src.exploration.labels import seed_ages
 from src.exploration.page import document
 from src.exploration.survey import Survey, survey
-from src.pages import Document, Faces, Table, as_html
+from src.pages.blocks import Document, Faces, Table
+from src.pages.html import as_html
 from tests.unit.data.conftest import encode
 
 
