@@ -133,12 +133,12 @@ class StudyData:
 
     @property
     def has_replicates(self) -> bool:
-        """Whether any configuration was trained more than once."""
+        """True if any configuration was trained more than once."""
         return len(set(self.groups)) < len(self.groups)
 
     @property
     def compares_errors(self) -> bool:
-        """Whether the objective is the mean of the kept epoch's errors on validation faces."""
+        """True if the objective is the mean of the kept epoch's errors on validation faces."""
         objective = self.terms.objective
         is_error = objective.epoch_metric == names.VAL_MAE
         return is_error and objective.direction is Direction.minimize

@@ -68,7 +68,7 @@ class Factor:
 
     @property
     def is_logarithmic(self) -> bool:
-        """Whether the axis is logarithmic: all values are positive, and far apart."""
+        """True if the axis is logarithmic: all values are positive, and far apart."""
         values = self.numbers
         if values is None or values.min() <= 0:
             return False
@@ -88,7 +88,7 @@ class Factor:
 
     @property
     def is_line(self) -> bool:
-        """Whether the model has a slope instead of levels."""
+        """True if the model has a slope instead of levels."""
         return self.numbers is not None and len(self.levels) > _MAX_LEVELS
 
     @cached_property

@@ -61,7 +61,7 @@ class Effect:
 
     @property
     def is_significant(self) -> bool:
-        """Whether it is significant after correction for all tests."""
+        """True if it is significant after correction for all tests."""
         return bool(self.p_adjusted < _ALPHA)
 
 
@@ -84,7 +84,7 @@ class Interaction:
 
     @property
     def is_significant(self) -> bool:
-        """Whether it is significant after correction for all tests."""
+        """True if it is significant after correction for all tests."""
         return bool(self.p_adjusted < _ALPHA)
 
 

@@ -82,7 +82,7 @@ def _model(study: StudyData, effects: Effects) -> str:
         f"trainings{faces}."
     ]
     words += [
-        f"{key} stands for {', '.join(others)}, which changed with it."
+        f"{key} represents {', '.join(others)}, which changed with it."
         for key, others in study.merged.items()
         if others
     ]
