@@ -111,9 +111,7 @@ def simulate(levels, replicates, mix, num_faces=200, count=700):
 
 @pytest.mark.parametrize("mix", MIXES)
 @pytest.mark.parametrize(("levels", "replicates"), [((3, 2, 2), 2), ((3, 2, 2), 1)])
-def test_intervals_cover_and_a_null_sweep_has_no_significant_effect(
-    levels, replicates, mix
-) -> None:
+def test_intervals_cover_and_null_effects_are_not_significant(levels, replicates, mix) -> None:
     coverage, flagged = simulate(levels, replicates, mix)
     assert 0.93 <= coverage <= 0.97
     assert flagged <= 0.065  # 0.05 and two standard errors of 700 simulations
