@@ -4,7 +4,6 @@ After the Deep Learning Tuning Playbook (Godbole, Dahl, Gilmer, Shallue and Nado
 insight from experiment results".
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +15,7 @@ from src.analysis.leaderboard.numbers import Leaderboard
 from src.analysis.study_data import StudyData, diverged
 from src.core import names
 from src.core.names import State
-from src.pages import Section, Table
+from src.pages.blocks import Section, Table
 
 _LATE_SHARE = 0.1  # a best epoch in the last tenth of the epochs may improve further
 
@@ -36,18 +35,10 @@ class Check:
     answer: str
 
 
-def check(study: StudyData, board: Leaderboard, effects: Effects) -> tuple[Check, ...]:
-    """Returns the four checks."""
-    return (
-        _boundary(study, board, effects),
-        _sampling(study, effects),
-        _infeasible(study),
-        _curves(study),
-    )
-
-
-def checks_section(checks: Sequence[Check]) -> Section:
-    """Returns the section."""
+def checks_section(study: StudyData, board: Leaderboard, effects: Effects) -> Section:
+    """Returns the section with the four checks."""
+    first, second = _boundary(study, board, effects), _sampling(study, effects)
+    checks = [first, second, _infeasible(study), _curves(study)]
     cells = pd.DataFrame(
         {
             "question": [each.question for each in checks],

@@ -13,7 +13,7 @@ from src.analysis.effects.numbers import LABELS, METRICS, outcome_of, unit_of
 from src.analysis.leaderboard.numbers import Leader, Leaderboard
 from src.analysis.study_data import StudyData
 from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome
-from src.pages import Section, Table
+from src.pages.blocks import Section, Table
 from src.statistics import CrossedFit, Estimate, Outcome
 
 
@@ -35,14 +35,12 @@ class Judgement:
             is, else not resolved.
         reason: Effect, interval and number of trials, or why there is none.
         estimate: Change of the outcome, or the outcome itself; None where there is no interval.
-        num_trials: Number of trials that the answer uses.
     """
 
     claim: ClaimConfig
     answer: Answer
     reason: str
     estimate: Estimate | None
-    num_trials: int
 
 
 def judge_claims(study: StudyData, board: Leaderboard) -> tuple[Judgement, ...]:
@@ -64,16 +62,13 @@ def conclusions_section(study: StudyData, judgements: Sequence[Judgement]) -> Se
             "evidence": [each.reason for each in judgements],
         }
     )
-    late = (
-        " The claims were stated after the trials had run, so they are not predictions."
-        if study.claims_are_late
-        else ""
-    )
     caption = (
         "Supported: the whole interval is on the claimed side. Contradicted: none of it is. All "
         "intervals hold together with 95 % (Bonferroni). Effects are adjusted for the other "
-        f"hyperparameters, from the lowest value to the highest along a straight line.{late}"
+        "hyperparameters, from the lowest value to the highest along a straight line."
     )
+    if study.claims_are_late:
+        caption += " The claims were stated after the trials had run: they are not predictions."
     return Section("Conclusions", [Table("claims", cells, caption)])
 
 
@@ -83,7 +78,7 @@ def _judge(
     count, key = len(study.compared), claim.raising
 
     def unresolved(reason: str) -> Judgement:
-        return Judgement(claim, Answer.not_resolved, reason, None, count)
+        return Judgement(claim, Answer.not_resolved, reason, None)
 
     if count == 0:
         return unresolved("No trial is complete.")
@@ -141,7 +136,7 @@ def _judge_level(
         estimate = Estimate.of_normal(value, math.hypot(*errors)) if of_faces else None
     if estimate is None:
         reason = f"{name}{value:+.2f} {unit}, without an interval."
-        return Judgement(claim, Answer.not_resolved, reason, None, len(members))
+        return Judgement(claim, Answer.not_resolved, reason, None)
     judgement = _answered(claim, estimate.at(confidence), name, unit, len(members), confidence)
     if fit.degrees_of_freedom == 0:
         scope = "over other faces, not over other trainings"
@@ -163,16 +158,13 @@ def _answered(
 ) -> Judgement:
     up = claim.direction is ClaimDirection.up
     low, high = (estimate.low, estimate.high) if up else (-estimate.high, -estimate.low)
-    if low > claim.at_least:
-        answer = Answer.supported
-    elif high < claim.at_least:
-        answer = Answer.contradicted
-    else:
-        answer = Answer.not_resolved
+    answer = Answer.not_resolved
+    if low > claim.at_least or high < claim.at_least:
+        answer = Answer.supported if low > claim.at_least else Answer.contradicted
     decimals = 1 if claim.moves is ClaimOutcome.seconds_per_epoch else 2
     reason = (
         f"{name}{estimate.value:+.{decimals}f} {unit} "
         f"[{estimate.low:+.{decimals}f}, {estimate.high:+.{decimals}f}], "
         f"at {confidence:.2%} confidence, n = {count}"
     )
-    return Judgement(claim, answer, reason, estimate, count)
+    return Judgement(claim, answer, reason, estimate)

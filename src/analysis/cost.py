@@ -3,7 +3,7 @@
 from src.analysis.formatting import count
 from src.analysis.study_data import StudyData
 from src.core.console import spell_seconds
-from src.pages import Section, Text
+from src.pages.blocks import Section, Text
 from src.records.trial import TrialRecord
 
 

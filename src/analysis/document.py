@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from src.analysis.checks import check, checks_section
+from src.analysis.checks import checks_section
 from src.analysis.claims import Judgement, conclusions_section, judge_claims
 from src.analysis.cost import cost_section
 from src.analysis.effects.numbers import estimate_effects
@@ -16,7 +16,8 @@ from src.analysis.overfitting.section import overfitting_section
 from src.analysis.reproduce import reproduce_section
 from src.analysis.study_data import StudyData
 from src.core.names import State
-from src.pages import Document, escape
+from src.pages.blocks import Document
+from src.pages.markdown import escape
 from src.records.tables import states
 
 
@@ -35,7 +36,7 @@ def study_document(study: StudyData, worst_faces: Sequence[bytes] = ()) -> Docum
         leaderboard_section(study, board),
         overfitting_section(study, board),
         effects_section(study, effects),
-        checks_section(check(study, board, effects)),
+        checks_section(study, board, effects),
         faces_section(face_errors(study), worst_faces),
         cost_section(study),
         reproduce_section(study),

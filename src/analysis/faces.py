@@ -12,29 +12,13 @@ from src.analysis.formatting import capitalized, interval, with_unit
 from src.analysis.study_data import StudyData
 from src.analysis.style import TRAIN, VAL, WIDTH
 from src.config import TargetConfig
+from src.core import names
 from src.core.metrics import band_name, band_of
-from src.pages import Block, Faces, Picture, Section, Table, Text
+from src.pages.blocks import Block, Faces, Picture, Section, Table, Text
 from src.records.trial import TrialRecord
 from src.statistics import mean_interval
 
 _NUM_WORST = 12
-
-
-@dataclass(frozen=True)
-class Band:
-    """Errors on the faces of a band.
-
-    Attributes:
-        name: Such as `20-29`.
-        count: Number of faces.
-        mae: Mean absolute error, with the ends of its 95 % interval.
-        bias: Mean of prediction minus label, with the ends of its 95 % interval.
-    """
-
-    name: str
-    count: int
-    mae: tuple[float, float, float]
-    bias: tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -44,7 +28,8 @@ class FaceErrors:
     Attributes:
         trial: The trial.
         target: The predicted quantity.
-        bands: Those that have faces.
+        bands: Those that have faces, one row each: band, n, and mean absolute error and bias
+            (prediction minus label) with the ends of their 95 % intervals, `_low` and `_high`.
         slope: Least-squares slope of prediction on label; below 1, predictions are drawn to the
             mean. NaN if all labels are equal.
         worst: The largest errors: file_name, label, prediction, others (median of the other
@@ -53,7 +38,7 @@ class FaceErrors:
 
     trial: TrialRecord
     target: TargetConfig
-    bands: tuple[Band, ...]
+    bands: pd.DataFrame
     slope: float
     worst: pd.DataFrame
 
@@ -70,8 +55,8 @@ def face_errors(study: StudyData) -> FaceErrors | None:
     for band, (low, high) in enumerate(target.bands):
         signed = (predictions - labels)[index == band]
         if len(signed):
-            name = band_name(low, high)
-            bands.append(Band(name, len(signed), _mean(np.abs(signed)), _mean(signed)))
+            row = {"band": band_name(low, high), "n": len(signed)}
+            bands.append({**row, **_mean("mae", np.abs(signed)), **_mean("bias", signed)})
     order = np.argsort(-measured.errors[best], kind="stable")[:_NUM_WORST]
     others = np.delete(measured.predictions, best, axis=0)
     worst = measured.faces[["file_name", "label"]].iloc[order].assign(
@@ -80,7 +65,7 @@ def face_errors(study: StudyData) -> FaceErrors | None:
     )  # fmt: skip
     variance = float(np.var(labels))
     slope = float(np.cov(labels, predictions, bias=True)[0, 1]) / variance if variance else np.nan
-    return FaceErrors(study.compared[best], target, tuple(bands), slope, worst)
+    return FaceErrors(study.compared[best], target, pd.DataFrame(bands), slope, worst)
 
 
 def faces_section(errors: FaceErrors | None, worst_faces: Sequence[bytes]) -> Section:
@@ -93,27 +78,7 @@ def faces_section(errors: FaceErrors | None, worst_faces: Sequence[bytes]) -> Se
     if errors is None:
         return Section("Faces", [])
     target = errors.target
-    cells = pd.DataFrame(
-        {
-            target.name: [band.name for band in errors.bands],
-            "n": [str(band.count) for band in errors.bands],
-            "MAE [95 %]": [interval(*band.mae, decimals=1) for band in errors.bands],
-            "bias [95 %]": [interval(*band.bias, "+", 1) for band in errors.bands],
-        }
-    )
-    name = f"{target.name}_bands"
-    blocks: list[Block] = [
-        Text(
-            f"Of {errors.trial.name}, the trial with the lowest error. {pull_to_the_mean(errors)}"
-        ),
-        Picture(
-            name,
-            _bands_figure(errors),
-            f"MAE and bias of that trial by {target.name}. Positive bias: predicted too high. "
-            f"Models predict towards the mean {target.name}.",
-        ),
-        Table(name, cells, f"In {target.unit}. Below about 30 faces the intervals are too narrow."),
-    ]
+    blocks: list[Block] = [] if errors.bands.empty else _band_blocks(errors)
     if worst_faces:
         numbers = errors.worst[["label", "prediction", "others"]].to_numpy(float)
         captions = [
@@ -132,37 +97,65 @@ def faces_section(errors: FaceErrors | None, worst_faces: Sequence[bytes]) -> Se
     return Section("Faces", blocks)
 
 
+def _band_blocks(errors: FaceErrors) -> list[Block]:
+    target, name = errors.target, f"{errors.target.column}_bands"
+    cells = pd.DataFrame(
+        {
+            target.name: errors.bands["band"],
+            "n": errors.bands["n"].map(str),
+            "MAE [95 %]": [interval(*row, "", 1) for row in _with_ends(errors, "mae")],
+            "bias [95 %]": [interval(*row, "+", 1) for row in _with_ends(errors, "bias")],
+        }
+    )
+    caption = (
+        f"MAE and bias of that trial by {target.name}. Positive bias: predicted too high. Models "
+        f"predict towards the mean {target.name}."
+    )
+    return [
+        Text(f"Of {errors.trial.name}, which has the lowest error. {pull_to_the_mean(errors)}"),
+        Picture(name, _bands_figure(errors), caption),
+        Table(name, cells, f"In {target.unit}. Below about 30 faces the intervals are too narrow."),
+    ]
+
+
 def pull_to_the_mean(errors: FaceErrors) -> str:
     """Returns sentences on the bias in the lowest and the highest band, and on the slope."""
     target, parts = errors.target, []
-    for band in dict.fromkeys([*errors.bands[:1], *errors.bands[-1:]]):
-        bias, low, high = band.bias
-        tendency = "too high" if low > 0 else "too low" if high < 0 else "without a clear bias"
+    for index in sorted({0, len(errors.bands) - 1}):
+        band = errors.bands.iloc[index]
+        too_low, too_high = band["bias_high"] < 0, band["bias_low"] > 0
+        tendency = "too high" if too_high else "too low" if too_low else "without a clear bias"
         parts.append(
-            f"{target.name} {band.name} is predicted {tendency} ({bias:+.1f} {target.unit}, "
-            f"n = {band.count})"
+            f"{target.name} {band['band']} is predicted {tendency} ({band['bias']:+.1f} "
+            f"{target.unit}, n = {band['n']})"
         )
-    text = f"{capitalized('; '.join(parts))}." if parts else ""
+    text = f"{capitalized('; '.join(parts))}."
     if np.isfinite(errors.slope):
         text += (
             f" The slope of prediction on {target.name} is {errors.slope:.2f}; below 1, "
             "predictions are drawn to the mean."
         )
-    return text.strip()
+    return text
 
 
-def _mean(values: np.ndarray) -> tuple[float, float, float]:
-    return float(values.mean()), *mean_interval(values)
+def _mean(name: str, values: np.ndarray) -> dict[str, float]:
+    low, high = mean_interval(values)
+    return {name: float(values.mean()), names.low(name): low, names.high(name): high}
+
+
+def _with_ends(errors: FaceErrors, name: str) -> list[tuple[float, float, float]]:
+    """Returns the mean of each band with the ends of its interval."""
+    columns = [name, names.low(name), names.high(name)]
+    return [(mean, low, high) for mean, low, high in errors.bands[columns].to_numpy(float)]
 
 
 def _bands_figure(errors: FaceErrors) -> Figure:
     """Returns MAE and bias by band, with intervals."""
-    labels = [f"{band.name}\nn={band.count}" for band in errors.bands]
+    labels = [f"{row.band}\nn={row.n}" for row in errors.bands.itertuples()]
     positions = np.arange(len(labels))
     figure = Figure(figsize=(WIDTH, 5.4), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
-    mae = np.array([band.mae for band in errors.bands]).reshape(-1, 3)
-    bias = np.array([band.bias for band in errors.bands]).reshape(-1, 3)
+    mae, bias = (np.array(_with_ends(errors, name)) for name in ("mae", "bias"))
     upper.bar(positions, mae[:, 0], yerr=_halves(mae), capsize=3, color=TRAIN, alpha=0.75,
               label="MAE, 95 % interval")  # fmt: skip
     lower.errorbar(positions, bias[:, 0], yerr=_halves(bias), fmt="o", capsize=3, color=VAL,

@@ -10,8 +10,8 @@ from src.analysis.study_data import StudyData
 from src.core.errors import UsageError
 from src.data.sample import data_set_folder
 from src.data.thumbnail import thumbnail
-from src.pages import as_html, as_markdown
-from src.pages.html import picture_png
+from src.pages.html import as_html, picture_png
+from src.pages.markdown import as_markdown
 from src.records.tables import as_csv
 from src.tracking.pages import local_file, log_page, page_address
 

@@ -4,7 +4,7 @@ import shlex
 
 from src.analysis.study_data import StudyData
 from src.core import names
-from src.pages import Section, Text
+from src.pages.blocks import Section, Text
 
 
 def reproduce_section(study: StudyData) -> Section:

@@ -29,7 +29,7 @@ from src.tracking.lookup import find_study, recorded_values
 CURVE_KEYS = (names.TRAIN_MAE, names.VAL_MAE, names.EPOCH_SECONDS)
 _OLD_LABEL = "age"  # label column of predictions that were written before the key `target.name`
 _NO_HYPERPARAMETERS = ("seed", "fit.fidelity")
-_REASONS = (names.INFEASIBLE, names.FAILURE, names.PRUNED)
+_REASONS = {names.INFEASIBLE, names.FAILURE, names.PRUNED}
 _PATH = re.compile(r"(?<![\w.])[/~][^\s'\",:;()]*/[^\s'\",:;()]*")
 
 
@@ -133,12 +133,12 @@ class StudyData:
 
     @property
     def has_replicates(self) -> bool:
-        """Whether any configuration was trained more than once."""
+        """True if any configuration was trained more than once."""
         return len(set(self.groups)) < len(self.groups)
 
     @property
     def compares_errors(self) -> bool:
-        """Whether the objective is the mean of the kept epoch's errors on validation faces."""
+        """True if the objective is the mean of the kept epoch's errors on validation faces."""
         objective = self.terms.objective
         is_error = objective.epoch_metric == names.VAL_MAE
         return is_error and objective.direction is Direction.minimize
@@ -212,7 +212,7 @@ def read_study(
         terms=store.terms(),
         reference=read_reference(reference) if reference and reference != name else None,
     )
-    return replace(study, measured=_measured(study.compared, study.terms.target.name))
+    return replace(study, measured=_measured(study.compared, study.terms.target.column))
 
 
 def comparable(trials: Sequence[TrialRecord], objective: Objective) -> tuple[TrialRecord, ...]:
@@ -250,19 +250,13 @@ def _share_of_epochs(trial: TrialRecord) -> float:
 
 def without_paths(trial: TrialRecord) -> TrialRecord:
     """Returns the trial without paths of this machine in parameters and reasons."""
-    params = {
-        key: value if key.startswith("data.") else _file_name(value)
-        for key, value in trial.params.items()
-    }
-    tags = {
-        key: _PATH.sub("<path>", value) if key in _REASONS else value
-        for key, value in trial.tags.items()
-    }
+    params, tags = dict(trial.params), dict(trial.tags)
+    for key, value in params.items():
+        if value.startswith(("/", "~")) and not key.startswith("data."):
+            params[key] = PurePath(value).name
+    for key in tags.keys() & _REASONS:
+        tags[key] = _PATH.sub("<path>", tags[key])
     return replace(trial, params=params, tags=tags)
-
-
-def _file_name(value: str) -> str:
-    return PurePath(value).name if value.startswith(("/", "~")) else value
 
 
 def _recorded(trials: Sequence[TrialRecord]) -> dict[str, Any]:
@@ -271,16 +265,11 @@ def _recorded(trials: Sequence[TrialRecord]) -> dict[str, Any]:
 
 
 def _claims(config: Mapping[str, Any]) -> tuple[ClaimConfig, ...]:
-    return tuple(
-        ClaimConfig(
-            says=claim["says"],
-            raising=claim["raising"],
-            moves=ClaimOutcome(claim["moves"]),
-            direction=ClaimDirection(claim["direction"]),
-            at_least=claim["at_least"],
-        )
-        for claim in config.get("study.claims") or []
-    )
+    claims = []
+    for claim in config.get("study.claims") or []:
+        moves, direction = ClaimOutcome(claim["moves"]), ClaimDirection(claim["direction"])
+        claims.append(ClaimConfig(**{**claim, "moves": moves, "direction": direction}))
+    return tuple(claims)
 
 
 def _measured(trials: Sequence[TrialRecord], label: str) -> dict[str, Measured]:

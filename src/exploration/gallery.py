@@ -7,7 +7,7 @@ import pandas as pd
 
 from src.data.thumbnail import thumbnail
 from src.exploration.survey import Survey
-from src.pages import Faces
+from src.pages.blocks import Faces
 
 _NUM_ACROSS_LABELS = 28
 _NUM_EXAMPLES = 6

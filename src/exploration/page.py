@@ -17,7 +17,7 @@ from src.exploration.labels import (
     seed_labels,
 )
 from src.exploration.survey import Survey
-from src.pages import Block, Document, Formats, Picture, Section, Table, Text, formatted
+from src.pages.blocks import Block, Document, Formats, Picture, Section, Table, Text, formatted
 
 _TRAITS = {
     "gray": "99 of 100 pixels have channels within 8 levels of each other.",

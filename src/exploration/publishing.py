@@ -9,8 +9,8 @@ from src.core import names
 from src.exploration.labels import describe
 from src.exploration.page import document
 from src.exploration.survey import Survey, survey
-from src.pages import Document, as_html
-from src.pages.html import picture_png
+from src.pages.blocks import Document
+from src.pages.html import as_html, picture_png
 from src.tracking import trial_run
 from src.tracking.pages import local_file, log_page, page_address
 
@@ -23,13 +23,11 @@ class Exploration:
 
     Attributes:
         page: The document.
-        run_id: MLflow's.
         path: The HTML file; None if artifacts are on another machine.
         address: Address of the page in MLflow.
     """
 
     page: Document
-    run_id: str
     path: Path | None
     address: str
 
@@ -56,7 +54,7 @@ def explore(config: Config) -> Exploration:
         run.log_final(_metrics(found))
         run.set_tags({names.DATA_DIGEST: found.digest, names.NOTE: page.summary})
         log_page(run.id, _FILE, html, pictures, tables)
-    return Exploration(page, run.id, local_file(run.id, _FILE), page_address(run.id, _FILE))
+    return Exploration(page, local_file(run.id, _FILE), page_address(run.id, _FILE))
 
 
 def _metrics(found: Survey) -> dict[str, float]:

@@ -44,7 +44,7 @@ class Survey:
 
     @property
     def has_pictures(self) -> bool:
-        """Whether there is a usable face; a table of labels alone has none."""
+        """True if there is a usable face; a table of labels alone has none."""
         return not self.faces.empty
 
     @property

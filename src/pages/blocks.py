@@ -79,7 +79,7 @@ Block = Text | Picture | Table | Faces
 
 
 Formats = Mapping[str, str | Callable[[Any], str]]
-"""How columns are written: format strings such as `{:.2f}`, or functions."""
+"""Format of columns: format strings such as `{:.2f}`, or functions."""
 
 
 def formatted(values: pd.DataFrame, formats: Formats) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""A study's report, looked at in a real browser: as a file, and inside MLflow's page."""
+"""Report of a study in a real browser: as a file, and within MLflow."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def report(in_tmp_path: Path) -> Path:
     return in_tmp_path / "experiments/one/report.html"
 
 
-def test_page_draws_itself_without_errors_on_screen_and_telephone(report: Path, page: Page) -> None:
+def test_page_is_drawn_without_errors_on_a_screen_and_a_phone(report: Path, page: Page) -> None:
     faults: list[str] = []
     page.on("console", lambda message: faults.append(message.text)
             if message.type == "error" else None)  # fmt: skip

@@ -72,14 +72,12 @@ def effect_by_level(study: StudyData, effects: Effects) -> Figure:
 
 def importances(effects: Effects) -> Figure:
     """Returns the permutation importance of each hyperparameter in a random forest."""
-    rows = effects.importances
-    labels = [short(row.key) for row in rows]
-    figure, axes = one_axes(1.5 + 0.36 * len(rows), labels)
-    axes.barh(
-        range(len(rows)), [row.mean for row in rows], xerr=[row.spread for row in rows],
-        color=TRAIN, alpha=0.75, capsize=3, label="mean ± sd over shuffles",
-    )  # fmt: skip
-    axes.set_yticks(range(len(rows)), labels, fontsize=9)
+    labels = [short(key) for key in effects.importances]
+    means, spreads = np.array(list(effects.importances.values())).T
+    figure, axes = one_axes(1.5 + 0.36 * len(labels), labels)
+    axes.barh(range(len(labels)), means, xerr=spreads, color=TRAIN, alpha=0.75, capsize=3,
+              label="mean ± sd over shuffles")  # fmt: skip
+    axes.set_yticks(range(len(labels)), labels, fontsize=9)
     axes.invert_yaxis()
     axes.set_xlabel("decrease of the forest's R² when shuffled")
     axes.grid(axis="x", alpha=0.3)

@@ -68,13 +68,11 @@ class Factor:
 
     @property
     def is_logarithmic(self) -> bool:
-        """Whether the axis is logarithmic: all values are positive, and far apart."""
+        """True if the axis is logarithmic: all values are positive, and far apart."""
         values = self.numbers
-        return (
-            values is not None
-            and bool(values.min() > 0)
-            and bool(values.max() / values.min() >= _LOGARITHMIC_RATIO)
-        )
+        if values is None or values.min() <= 0:
+            return False
+        return bool(values.max() / values.min() >= _LOGARITHMIC_RATIO)
 
     @cached_property
     def positions(self) -> np.ndarray:
@@ -90,7 +88,7 @@ class Factor:
 
     @property
     def is_line(self) -> bool:
-        """Whether the model has a slope instead of levels."""
+        """True if the model has a slope instead of levels."""
         return self.numbers is not None and len(self.levels) > _MAX_LEVELS
 
     @cached_property

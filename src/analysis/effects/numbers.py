@@ -1,8 +1,8 @@
 """Effect of each hyperparameter on error, gap and time, adjusted for the others."""
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import special
@@ -61,7 +61,7 @@ class Effect:
 
     @property
     def is_significant(self) -> bool:
-        """Whether it is significant after correction for all tests."""
+        """True if it is significant after correction for all tests."""
         return bool(self.p_adjusted < _ALPHA)
 
 
@@ -84,23 +84,8 @@ class Interaction:
 
     @property
     def is_significant(self) -> bool:
-        """Whether it is significant after correction for all tests."""
+        """True if it is significant after correction for all tests."""
         return bool(self.p_adjusted < _ALPHA)
-
-
-@dataclass(frozen=True)
-class Importance:
-    """Share of the objective's variation that a random forest explains by a hyperparameter.
-
-    Attributes:
-        key: The hyperparameter.
-        mean: Decrease of R² when its values are shuffled.
-        spread: Standard deviation of that over shuffles.
-    """
-
-    key: str
-    mean: float
-    spread: float
 
 
 @dataclass(frozen=True)
@@ -111,7 +96,9 @@ class Effects:
         factors: The hyperparameters of the model.
         effects: By outcome and hyperparameter.
         interactions: All pairs that could be tested, the most significant first.
-        importances: The largest first; empty for too few trials.
+        importances: Decrease of a random forest's R² for the objective when the values of a
+            hyperparameter are shuffled, by key: mean and standard deviation over shuffles. The
+            largest first; empty for too few trials.
         forest_score: R² of the forest on trials that its trees have not seen.
         degrees_of_freedom: Trials minus the rank of the model.
         smallest_detectable: Effect on validation MAE that such a study detects with a power of
@@ -121,7 +108,7 @@ class Effects:
     factors: tuple[Factor, ...] = ()
     effects: tuple[Effect, ...] = ()
     interactions: tuple[Interaction, ...] = ()
-    importances: tuple[Importance, ...] = ()
+    importances: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     forest_score: float = np.nan
     degrees_of_freedom: int = 0
     smallest_detectable: float = np.nan
@@ -235,10 +222,10 @@ def _smallest_detectable(effects: Sequence[Effect], num_pairs: int) -> float:
 
 def _importances(
     model: Sequence[Factor], values: np.ndarray
-) -> tuple[tuple[Importance, ...], float]:
+) -> tuple[dict[str, tuple[float, float]], float]:
     """Returns permutation importances (Breiman 2001, scikit-learn), and the forest's R²."""
     if len(values) < _MIN_TRIALS_FOR_IMPORTANCE or np.ptp(values) == 0:
-        return (), np.nan
+        return {}, np.nan
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.inspection import permutation_importance
 
@@ -246,6 +233,7 @@ def _importances(
     forest = RandomForestRegressor(_NUM_TREES, oob_score=True, random_state=0, min_samples_leaf=2)
     forest.fit(positions, values)
     found = permutation_importance(forest, positions, values, n_repeats=10, random_state=0)
-    shown = zip(model, found["importances_mean"], found["importances_std"], strict=True)
-    rows = [Importance(factor.key, float(mean), float(spread)) for factor, mean, spread in shown]
-    return tuple(sorted(rows, key=lambda row: -row.mean)), float(forest.oob_score_)
+    means, spreads = found["importances_mean"], found["importances_std"]
+    order = np.argsort(-means, kind="stable")
+    rows = {model[i].key: (float(means[i]), float(spreads[i])) for i in order}
+    return rows, float(forest.oob_score_)

@@ -10,7 +10,7 @@ from src.analysis.effects.parallel import parallel_coordinates, parallel_coordin
 from src.analysis.formatting import capitalized, count, interval, number, short
 from src.analysis.study_data import StudyData
 from src.config.schema import ClaimOutcome
-from src.pages import Block, Picture, Section, Table, Text
+from src.pages.blocks import Block, Picture, Section, Table, Text
 from src.records.terms import Terms
 
 
@@ -82,7 +82,7 @@ def _model(study: StudyData, effects: Effects) -> str:
         f"trainings{faces}."
     ]
     words += [
-        f"{key} stands for {', '.join(others)}, which changed with it."
+        f"{key} represents {', '.join(others)}, which changed with it."
         for key, others in study.merged.items()
         if others
     ]

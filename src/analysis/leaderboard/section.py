@@ -8,7 +8,7 @@ from src.analysis.formatting import capitalized, interval, labels, number
 from src.analysis.leaderboard.figure import MAX_LEADERS, leaders
 from src.analysis.leaderboard.numbers import Leader, Leaderboard, baselines, reference_leaders
 from src.analysis.study_data import StudyData
-from src.pages import Picture, Section, Table, Text
+from src.pages.blocks import Picture, Section, Table, Text
 
 
 def leaderboard_section(study: StudyData, board: Leaderboard) -> Section:

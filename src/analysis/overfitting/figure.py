@@ -49,14 +49,8 @@ def curves(study: StudyData, board: Leaderboard) -> Figure:
     grid[0, 0].set_ylim(0, top)
     grid[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
     figure.text(0.545, 0.08 / height, "epoch", ha="center", fontsize=10)
-    figure.text(
-        0.01,
-        0.5,
-        with_unit("MAE", study.terms.target.unit),
-        va="center",
-        rotation="vertical",
-        fontsize=10,
-    )
+    label = with_unit("MAE", study.terms.target.unit)
+    figure.text(0.01, 0.5, label, va="center", rotation="vertical", fontsize=10)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", ncols=4, fontsize=8, frameon=False)
     return figure

@@ -10,7 +10,7 @@ from src.analysis.overfitting import figure
 from src.analysis.overfitting.numbers import rule
 from src.analysis.study_data import StudyData
 from src.core import names
-from src.pages import Block, Picture, Section, Table, Text
+from src.pages.blocks import Block, Picture, Section, Table, Text
 
 
 def overfitting_section(study: StudyData, board: Leaderboard) -> Section:

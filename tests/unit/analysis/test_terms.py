@@ -14,8 +14,9 @@ from src.analysis.references import read_reference
 from src.analysis.study_data import StudyData, comparable
 from src.config import Objective, TargetConfig
 from src.config.schema import Direction
-from src.pages import Document, as_html, as_markdown
-from src.pages.html import _plotly
+from src.pages.blocks import Document
+from src.pages.html import _plotly, as_html
+from src.pages.markdown import as_markdown
 from src.records.terms import Terms
 from tests.unit.analysis.made_data import claim, record, study_data
 from tests.unit.analysis.made_study import grid
@@ -121,3 +122,10 @@ def test_band_errors_count_only_labels_in_a_band() -> None:
     (table,) = [each for each in study_document(study).tables if each.name == "size_bands"]
     assert list(table.cells["size"]) == ["0-99"]
     assert list(table.cells["n"]) == [str(np.sum(labels < 100))]
+
+
+def test_labels_outside_all_bands_give_no_table_of_bands() -> None:
+    target = replace(SIZE, bands=[[200, 300]])
+    document = study_document(study_data(terms=Terms(target, Objective())), [b"\xff\xd8"] * 12)
+    assert "size_bands" not in {table.name for table in document.tables}
+    assert as_html(document)

@@ -15,7 +15,8 @@ from src.data.sample import draw_face
 from src.exploration.labels import seed_ages
 from src.exploration.page import document
 from src.exploration.survey import Survey, survey
-from src.pages import Document, Faces, Table, as_html
+from src.pages.blocks import Document, Faces, Table
+from src.pages.html import as_html
 from tests.unit.data.conftest import encode
 
 
@@ -94,8 +95,8 @@ def test_split_and_digest_are_those_of_a_trial(explored, write_faces, compose_co
 
 def test_faults_are_counted_instead_of_stopping(explored, write_faces) -> None:
     face = draw_face(30, np.random.default_rng(99))
-    twin, conflict, broken = encode(face[::-1]), encode(face[:, ::-1]), encode(face)[:300]
-    contents = {0: twin, 1: twin, 2: conflict, 3: conflict, 4: broken, 5: b"words"}
+    copy, conflict, broken = encode(face[::-1]), encode(face[:, ::-1]), encode(face)[:300]
+    contents = {0: copy, 1: copy, 2: conflict, 3: conflict, 4: broken, 5: b"words"}
     root = write_faces([20, 20, 30, 47, 50, 51, *range(20, 40)], contents)
     (root / "final_files/010.png").unlink()
     found, page = explored(root, "data.max_bad_fraction=0.1")

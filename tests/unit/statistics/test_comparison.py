@@ -36,8 +36,8 @@ def make_errors(rng, num_groups, replicates, of_training, num_faces=300):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("replicates", "of_training"), [(1, 0.0), (2, 0.3), (3, 1.0)])
-def test_where_all_are_alike_nobody_is_marked_and_intervals_cover(replicates, of_training) -> None:
-    """With one training each, trainings must not differ: nothing is known of their spread."""
+def test_equal_configurations_stay_and_intervals_cover(replicates, of_training) -> None:
+    """With one training each, trainings must not differ: their variance is unknown."""
     rng, marked, covered = np.random.default_rng(1), 0, []
     groups = np.repeat(np.arange(6), replicates)
     for _ in range(400):
@@ -49,7 +49,7 @@ def test_where_all_are_alike_nobody_is_marked_and_intervals_cover(replicates, of
     assert 0.93 <= np.mean(covered) <= 0.97
 
 
-def test_clearly_worse_ones_are_marked_and_do_not_hide_the_others() -> None:
+def test_clearly_worse_configurations_do_not_widen_the_threshold() -> None:
     rng = np.random.default_rng(2)
     errors = make_errors(rng, 5, 1, 0.0)
     errors[3] += 1.5
@@ -57,7 +57,7 @@ def test_clearly_worse_ones_are_marked_and_do_not_hide_the_others() -> None:
     assert list(Contenders.of_trials(errors, range(5)).could_be_best()) == [1, 1, 1, 0, 0]
 
 
-def test_the_more_contenders_the_more_the_winner_is_flattered() -> None:
+def test_selection_bias_grows_with_the_number_of_configurations() -> None:
     rng = np.random.default_rng(3)
     few, many = (
         Contenders.of_trials(make_errors(rng, count, 1, 0.0), range(count)).optimism()
@@ -68,15 +68,15 @@ def test_the_more_contenders_the_more_the_winner_is_flattered() -> None:
     assert 0 < few < many < 1
 
 
-def test_optimism_is_what_the_winner_of_equals_is_below_them() -> None:
-    rng, promised, paid = np.random.default_rng(4), [], []
+def test_optimism_is_the_distance_of_the_winner_from_equal_configurations() -> None:
+    rng, estimated, true_bias = np.random.default_rng(4), [], []
     for _ in range(60):
         errors = make_errors(rng, 10, 1, 0.0, num_faces=100)
         contenders = Contenders.of_trials(errors, range(10))
-        promised.append(contenders.optimism())
-        # All are equally good: what the winner is below the mean of all is luck.
-        paid.append(contenders.means.mean() - contenders.means.min())
-    assert np.mean(promised) == pytest.approx(np.mean(paid), rel=0.35)
+        estimated.append(contenders.optimism())
+        # All are equal: the distance of the winner from the mean of all is chance.
+        true_bias.append(contenders.means.mean() - contenders.means.min())
+    assert np.mean(estimated) == pytest.approx(np.mean(true_bias), rel=0.35)
 
 
 @settings(max_examples=100, deadline=None)

@@ -44,7 +44,7 @@ def test_two_by_two_by_hand() -> None:
     assert estimate.high - estimate.value == pytest.approx(12.706 * 2, rel=1e-4)  # t, 1 d.o.f.
 
 
-def test_identical_trainings_leave_the_faces_as_the_only_doubt() -> None:
+def test_variance_of_identical_trainings_comes_from_faces_only() -> None:
     """Two configurations, each trained twice to the very same model: a paired t-test of faces."""
     rng = np.random.default_rng(1)
     one, other = rng.gamma(2, 3, 400), rng.gamma(2, 3.2, 400)
@@ -57,7 +57,7 @@ def test_identical_trainings_leave_the_faces_as_the_only_doubt() -> None:
     assert estimate.standard_error == pytest.approx(difference.std(ddof=1) / 20)
 
 
-def test_confounded_terms_have_no_estimate_and_the_rest_has() -> None:
+def test_only_confounded_terms_have_no_estimate() -> None:
     design = factorial((2, 2), 2)
     design = np.column_stack([design, design[:, 2]])  # another factor, always changed with it
     fit = CrossedFit(design, Outcome(np.arange(8.0)))
@@ -75,7 +75,7 @@ def test_saturated_models_have_values_and_no_intervals(count: int) -> None:
     assert fit.value(unit(count, 0)) == pytest.approx(1)
 
 
-def test_equal_trials_have_no_effect_and_no_fault() -> None:
+def test_equal_trials_have_no_effect() -> None:
     fit = CrossedFit(factorial((2, 2), 2), Outcome(np.full(8, 7.5)))
     estimate = fit.estimate(unit(3, 1))
     assert (estimate.value, estimate.p_value) == (pytest.approx(0), 1.0)
@@ -86,11 +86,11 @@ MIXES = {
     "faces": (0.05, 3.0, 1.0),
     "both": (0.3, 3.0, 1.0),
 }
-"""Spread, in years, of a training; of a training on a face; of an effect between faces."""
+"""Standard deviation of a training, of a training on a face, of an effect between faces."""
 
 
 def simulate(levels, replicates, mix, num_faces=200, count=700):
-    """Coverage of the intervals of effects that are truly zero, and how often any is flagged."""
+    """Coverage of the intervals of effects that are zero, and the rate of significant ones."""
     rng = np.random.default_rng(2)
     of_training, of_both, of_effect = MIXES[mix]
     design = factorial(levels, replicates)
@@ -111,7 +111,7 @@ def simulate(levels, replicates, mix, num_faces=200, count=700):
 
 @pytest.mark.parametrize("mix", MIXES)
 @pytest.mark.parametrize(("levels", "replicates"), [((3, 2, 2), 2), ((3, 2, 2), 1)])
-def test_intervals_cover_and_a_null_sweep_is_left_alone(levels, replicates, mix) -> None:
+def test_intervals_cover_and_null_effects_are_not_significant(levels, replicates, mix) -> None:
     coverage, flagged = simulate(levels, replicates, mix)
     assert 0.93 <= coverage <= 0.97
     assert flagged <= 0.065  # 0.05 and two standard errors of 700 simulations
@@ -149,7 +149,7 @@ def test_interaction_agrees_with_statsmodels() -> None:
     st.floats(0.01, 100), st.floats(-1000, 1000),
 )  # fmt: skip
 def test_estimates_follow_the_unit_and_ignore_the_origin(seed, levels, replicates, scale, shift):
-    """Years in months and ages counted from another day give the same effects."""
+    """Another unit or origin of the labels gives the same effects."""
     design = factorial((levels, 2), replicates)
     values = np.random.default_rng(seed).normal(8, 1, len(design))
     contrast = unit(design.shape[1], design.shape[1] - 1)
