@@ -8,8 +8,8 @@ from filelock import FileLock
 from src.caches import main
 from src.data.shards import open_or_build
 
-ABOUT = {"rows": 7, "row_shape": [2, 2, 5], "frozen": "conv4", "image_size": 64,
-         "weights": "abcdef0123456789", "view": None}  # fmt: skip
+ABOUT = {"rows": 7, "row_shape": [2, 2, 5], "model.freeze": "conv4", "data.image_size": 64,
+         "model.weights": "abcdef0123456789", "view": None}  # fmt: skip
 
 
 @pytest.fixture
