@@ -17,7 +17,7 @@ if _PLUGINS not in sys.path:
 # faster with it (64 px, batch 32, 2 cores: 35.4 instead of 13.1 images/s).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# MLflow sends usage statistics, tells of every table it makes, and asks git through GitPython.
+# MLflow sends usage statistics, logs each table that it creates, and calls git by GitPython.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")

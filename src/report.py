@@ -52,7 +52,9 @@ def _report(experiment: str, study: str, claims_file: str | None) -> None:
         import_reference(experiment, study, configs)
     data = read_study(experiment, study, late_claims)
     terms = data.terms
-    links = save_views(data.experiment_id, study, varied_keys(data.trials), axis_keys(data.trials))
+    links = save_views(
+        data.experiment_id, study, varied_keys(data.trials), axis_keys(data.trials), terms
+    )
     published = publish(data, _EXPERIMENTS)
     if data.parent_id:
         views = study_links(data.experiment_id, study, page="").markdown()

@@ -48,7 +48,7 @@ def _show_studies(experiment: str) -> None:
     grid.add_column("state", no_wrap=True)
     found = studies(experiment)
     for study in found:
-        error = f"{study.best_val_mae:.2f}" if math.isfinite(study.best_val_mae) else ""
+        error = f"{study.best:.2f}" if math.isfinite(study.best) else ""
         grid.add_row(escape(study.name), str(study.num_trials), error, str(study.state))
     if found:
         show(grid)

@@ -53,14 +53,16 @@ def _open(experiment: str, study: str | None, port: int) -> None:
 
 def _link(experiment: str, study: str | None, page: str) -> str:
     from src.records import tables
+    from src.tracking.links import experiment_link
     from src.tracking.lookup import find_experiment, find_study
-    from src.tracking.views import experiment_link, save_views, study_links
+    from src.tracking.views import save_views, study_links
 
     if study is None:
         return experiment_link(find_experiment(experiment), page)
     store = find_study(experiment, study)
     trials = store.trials()  # a study of single trials has no views yet
-    save_views(store.experiment_id, study, tables.varied_keys(trials), tables.axis_keys(trials))
+    varied, axes = tables.varied_keys(trials), tables.axis_keys(trials)
+    save_views(store.experiment_id, study, varied, axes, store.terms())
     return study_links(store.experiment_id, study, page).charts
 
 

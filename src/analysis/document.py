@@ -80,8 +80,10 @@ def _best(study: StudyData, board: Leaderboard) -> str:
     if math.isfinite(board.optimism):
         text += (
             f" Selection bias of the best: about {board.optimism:.2f} {terms.unit}, because it was "
-            "selected on the faces that it is measured on; the selection of its epoch adds to it."
+            "selected on the faces that it is measured on."
         )
+        if not terms.objective.keeps_last_epoch:
+            text += " The selection of its epoch adds to it."
     return text
 
 

@@ -70,9 +70,8 @@ def face_errors(study: StudyData) -> FaceErrors | None:
     for band, (low, high) in enumerate(target.bands):
         signed = (predictions - labels)[index == band]
         if len(signed):
-            bands.append(
-                Band(band_name(low, high), len(signed), _mean(np.abs(signed)), _mean(signed))
-            )
+            name = band_name(low, high)
+            bands.append(Band(name, len(signed), _mean(np.abs(signed)), _mean(signed)))
     order = np.argsort(-measured.errors[best], kind="stable")[:_NUM_WORST]
     others = np.delete(measured.predictions, best, axis=0)
     worst = measured.faces[["file_name", "label"]].iloc[order].assign(

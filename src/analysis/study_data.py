@@ -15,7 +15,7 @@ import pandas as pd
 
 from src.analysis.overfitting.numbers import DIVERGED_RATIO, Overfitting, Verdict, judge
 from src.analysis.references import Reference, read_reference
-from src.config import Objective, TargetConfig, complete
+from src.config import Objective
 from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome, Direction
 from src.core import names
 from src.core.names import State
@@ -24,7 +24,7 @@ from src.records.terms import Terms
 from src.records.trial import TrialRecord
 from src.statistics.intervals import normal_quantile
 from src.tracking.bulk_reading import read_curves, read_predictions
-from src.tracking.lookup import find_study, recorded_config
+from src.tracking.lookup import find_study, recorded_values
 
 CURVE_KEYS = (names.TRAIN_MAE, names.VAL_MAE, names.EPOCH_SECONDS)
 _OLD_LABEL = "age"  # label column of predictions that were written before the key `target.name`
@@ -192,11 +192,11 @@ def read_study(
         UsageError: If the store has no such experiment or study.
     """
     store = find_study(experiment, name)
-    trials = tuple(_completed(without_paths(trial)) for trial in store.trials())
+    trials = tuple(without_paths(trial) for trial in store.trials())
     parent = store.parent_tags()
     begun = [trial for trial in trials if trial.params]
     first, last = (_recorded(trial) for trial in (begun[:1], begun[-1:]))
-    reference = last["study.reference"]
+    reference = last.get("study.reference")
     study = StudyData(
         name=name,
         question=parent.get(names.QUESTION) or str(last.get("study.question", "")),
@@ -209,7 +209,7 @@ def read_study(
         trials=trials,
         curves=read_curves(name, trials, CURVE_KEYS),
         measured={},
-        terms=_terms(first),
+        terms=store.terms(),
         reference=read_reference(reference) if reference and reference != name else None,
     )
     return replace(study, measured=_measured(study.compared, study.terms.target.name))
@@ -265,25 +265,9 @@ def _file_name(value: str) -> str:
     return PurePath(value).name if value.startswith(("/", "~")) else value
 
 
-def _completed(trial: TrialRecord) -> TrialRecord:
-    """Returns the trial with the neutral values of keys that are newer than its record."""
-    if not trial.params:
-        return trial
-    params = {key: str(value) for key, value in complete(trial.params).items()}
-    return replace(trial, params=params)
-
-
 def _recorded(trials: Sequence[TrialRecord]) -> dict[str, Any]:
-    """Returns the completed configuration of the trial; neutral values only if there is none."""
-    return complete((recorded_config(trials[0].run_id) if trials else None) or {})
-
-
-def _terms(values: Mapping[str, Any]) -> Terms:
-    target = TargetConfig(
-        **{key: values[f"target.{key}"] for key in ("name", "unit", "range", "bands")}
-    )
-    direction = Direction(values["study.direction"])
-    return Terms(target, Objective(values["study.objective"], direction))
+    """Returns the configuration of the first trial; empty if there is none."""
+    return (recorded_values(trials[0].run_id) if trials else None) or {}
 
 
 def _claims(config: Mapping[str, Any]) -> tuple[ClaimConfig, ...]:

@@ -1,4 +1,4 @@
-"""The terminal: what a person reads while a command works."""
+"""Output on the terminal."""
 
 import os
 import sys
@@ -17,12 +17,12 @@ Item = TypeVar("Item")
 
 
 def show(table: Table) -> None:
-    """Print a table on standard output, wide enough where that is no terminal."""
+    """Prints a table on standard output, 120 columns wide where that is no terminal."""
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 def progress(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
-    """The items, with a progress bar and an ETA that vanish at the end; none off a terminal."""
+    """Yields the items with a progress bar and an ETA, on a terminal only."""
     yield from track(
         items,
         description,
@@ -35,10 +35,9 @@ def progress(items: Iterable[Item], description: str, total: int) -> Iterator[It
 
 @contextmanager
 def native_chatter_hidden() -> Iterator[None]:
-    """Keep what C++ libraries write to standard error off the terminal, unless the body fails.
+    """Hides output of C++ libraries on standard error, unless the body raises.
 
-    TensorFlow greets with a page of notices about drivers that a machine need not have, before
-    any of its settings for quietness are read.
+    TensorFlow prints notices about missing drivers before it reads any setting of its verbosity.
     """
     sys.stderr.flush()
     terminal = os.dup(2)
@@ -56,7 +55,7 @@ def native_chatter_hidden() -> Iterator[None]:
 
 
 def spell_seconds(seconds: float) -> str:
-    """A duration in the largest unit that leaves two digits: `75 s`, `12 min`, `3.4 h`."""
+    """Returns a duration in the largest unit with two digits: `75 s`, `12 min`, `3.4 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,21 +1,21 @@
-"""Errors that a person can mend: their message says what is wrong and what to type instead.
+"""Errors that a user can fix: their message says what is wrong and what to type instead.
 
-Form: `<fact or invariant>. Received: <name>=<value>. Fix: <command or edit>.` Entry points print
-them without a traceback. Everything else is a defect of ours and keeps its traceback.
+Form: `<fact or invariant>. Received: <name>=<value>. Fix: <command or edit>.` Commands print
+them without a traceback. Any other exception is a defect of the project and keeps its traceback.
 """
 
 
 class ExplainedError(Exception):
-    """What all errors that explain themselves have in common."""
+    """Base class of errors whose message contains the fix."""
 
 
 class UsageError(ExplainedError, ValueError):
-    """Something typed or supplied cannot be used."""
+    """A value that was typed or supplied cannot be used."""
 
 
 class MissingFileError(ExplainedError, FileNotFoundError):
-    """A file that is needed is not there."""
+    """A required file does not exist."""
 
 
 class EnvironmentFaultError(ExplainedError, RuntimeError):
-    """The machine stands in the way: a full disk, a second process."""
+    """The environment prevents the work: a full disk, a second process."""

@@ -1,4 +1,4 @@
-"""Files that appear under their names when they are whole."""
+"""Files that are written completely or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -9,16 +9,16 @@ from typing import BinaryIO
 
 @contextmanager
 def whole_file(path: Path, is_durable: bool = True) -> Iterator[BinaryIO]:
-    """A file to write; it replaces `path` when the body ends, and is gone if the body raises.
+    """Opens a temporary file that replaces `path` when the body ends without an exception.
 
-    A process that is killed leaves `<path>.unfinished`, which nobody reads.
+    A process that is killed leaves `<path>.unfinished`, which is never read.
 
     Args:
-        path: Where the file will be.
-        is_durable: Whether it is to outlive a power cut too, which costs some milliseconds.
+        path: Final path of the file.
+        is_durable: Whether the file is flushed to disk, which costs some milliseconds.
 
     Raises:
-        OSError: If it cannot be written, as on a full disk; what was at `path` stays.
+        OSError: If it cannot be written, as on a full disk; the former file stays.
     """
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:

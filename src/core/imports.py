@@ -1,4 +1,4 @@
-"""Importing large libraries."""
+"""Import of large libraries."""
 
 import gc
 import sys
@@ -10,11 +10,10 @@ from src.core.console import native_chatter_hidden
 
 @contextmanager
 def large_imports() -> Iterator[None]:
-    """Import TensorFlow, MLflow and their like in the body: quietly, and a quarter faster.
+    """Imports TensorFlow, MLflow and others in the body without their output, a quarter faster.
 
-    What a module defines stays to the end. Python's garbage collector would look through all of it
-    again and again: while it is imported, after every trial, and for a second when the process
-    ends. So it does not look at what is there when the body is over.
+    Objects of imported modules live until the process ends. Without this context, Python's garbage
+    collector would scan them during the import, after every trial, and for a second at exit.
     """
     was_enabled, num_modules = gc.isenabled(), len(sys.modules)
     gc.disable()
@@ -22,7 +21,7 @@ def large_imports() -> Iterator[None]:
         with native_chatter_hidden():
             yield
     finally:
-        if len(sys.modules) > num_modules:  # else earlier trials' models would stay, too
+        if len(sys.modules) > num_modules:  # else models of earlier trials would be kept too
             gc.freeze()
         if was_enabled:
             gc.enable()

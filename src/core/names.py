@@ -40,7 +40,6 @@ PEAK_MEMORY = "memory/peak_gib"
 
 # Metrics of a study.
 NUM_TRIALS = "study/num_trials"
-STUDY_BEST = "study/best_val_mae"
 PLANNED_SECONDS = "plan/predicted_seconds"
 ACTUAL_SECONDS = "plan/actual_seconds"
 
@@ -50,6 +49,7 @@ TRIAL = "trial"
 KIND = "kind"
 STUDY_KIND = "study"  # value of KIND: the parent run of a study
 STATE = "state"
+CONFIGURATION = "configuration"
 CONFIGURATION_HASH = "configuration_hash"
 DATA_DIGEST = "data_digest"
 INFEASIBLE = "infeasible"
@@ -58,6 +58,10 @@ FAILURE = "failure"
 ARTIFACT_FAILURE = "artifact_failure"  # of a complete trial: a file that could not be stored
 STACKED = "stacked"  # number of trials whose heads trained together
 QUESTION = "question"
+OBJECTIVE = "objective"  # of a study, with the two that follow
+DIRECTION = "direction"
+TARGET = "target"  # JSON of the group `target`
+TEST_EVALUATION = "test.taken."  # and the evaluation's number
 COMMAND = "command"
 CAVEAT = "caveat"
 PROCESS_HOST = "process.host"
@@ -72,6 +76,7 @@ VALUES = "sweep.values"
 REPLICATE = "sweep.replicate"
 BRACKET = "sweep.bracket"
 RUNG = "sweep.rung"
+PROMOTED_FROM = "sweep.promoted_from"
 DEFINITION = "sweep.definition"  # of the study
 
 # MLflow's own tags.
@@ -79,6 +84,8 @@ NOTE = "mlflow.note.content"
 RUN_NAME = "mlflow.runName"
 PARENT_RUN = "mlflow.parentRunId"
 GIT_COMMIT = "mlflow.source.git.commit"
+USER = "mlflow.user"
+SOURCE_NAME, SOURCE_TYPE = "mlflow.source.name", "mlflow.source.type"
 
 # Parameters that are no keys of the configuration.
 LOG10_LEARNING_RATE = "log10_learning_rate"  # MLflow's axes are linear
@@ -109,6 +116,11 @@ def bands_file(part: str, column: str) -> str:
         column: See `TargetConfig.column`.
     """
     return f"metrics/{part}_by_{column}_band.csv"
+
+
+def study_best(objective: str) -> str:
+    """Returns the name of a study's metric: the objective of its best trial."""
+    return f"study/{objective.replace('/', '_')}"
 
 
 def low(metric: str) -> str:

@@ -1,4 +1,4 @@
-"""Signals that ask a process to end."""
+"""Handling of signals that ask a process to end."""
 
 import signal
 import threading
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from types import FrameType
 
 TERMINATION = (signal.SIGTERM, signal.SIGHUP)
-"""What ends a process from outside: a batch system, a shutdown, a closed terminal."""
+"""Signals of a batch system, a shutdown, a closed terminal."""
 
 
 @dataclass
 class _State:
-    num_holding: int  # bodies of `held_back` that the main thread is in
-    waiting: list[int]  # signals that came meanwhile
-    is_interrupted: bool  # whether the body of `signals_interrupt` was
+    num_holding: int  # open `held_back` contexts of the main thread
+    waiting: list[int]  # signals received in them
+    is_interrupted: bool  # a signal has interrupted the body of `signals_interrupt`
 
 
 _state = _State(0, [], False)
@@ -25,9 +25,10 @@ _state = _State(0, [], False)
 def handled(
     numbers: tuple[signal.Signals, ...], handler: Callable[[int, FrameType | None], None]
 ) -> Iterator[None]:
-    """While the body runs, these signals call the handler; those ignored (nohup) stay so.
+    """Calls the handler for these signals while the body runs.
 
-    Outside the main thread, which Python leaves no signals, nothing is changed.
+    Signals that are ignored, as under nohup, stay ignored. Outside the main thread, where Python
+    delivers no signals, nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -52,10 +53,10 @@ def handled(
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """While the body runs, signals that are `handled` wait; they are when the body is over.
+    """Defers signals that are `handled` until the body ends.
 
-    For what must not be torn apart, and for code that does not bear an exception anywhere.
-    Outside the main thread, which no signal interrupts, nothing is changed.
+    For transactions, and for code that an exception may not interrupt at any point. Outside the
+    main thread, which no signal interrupts, nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -71,9 +72,10 @@ def held_back() -> Iterator[None]:
 
 @contextmanager
 def signals_interrupt() -> Iterator[None]:
-    """While the body runs, SIGTERM and a closed terminal do what Ctrl-C does, but only once.
+    """Raises KeyboardInterrupt in the body on SIGINT, SIGTERM and SIGHUP.
 
-    Whoever sends more of them meets a trial that is closing its run. Ctrl-C always interrupts.
+    Only the first SIGTERM or SIGHUP interrupts: the trial is closing its run when another one
+    arrives. SIGINT always interrupts.
     """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -91,13 +93,13 @@ def signals_interrupt() -> Iterator[None]:
 
 @contextmanager
 def whole_step() -> Iterator[None]:
-    """A step of long work: an interrupt waits for it, and one that got lost before is repeated.
+    """Defers an interrupt to the end of the body, and repeats one that was lost earlier.
 
-    Raised amid TensorFlow's own code, a KeyboardInterrupt can be ignored, or come out as another
-    error.
+    A KeyboardInterrupt that is raised within TensorFlow's code can be ignored, or be turned into
+    another error.
 
     Raises:
-        KeyboardInterrupt: If `signals_interrupt` has raised one and the work goes on all the same.
+        KeyboardInterrupt: If `signals_interrupt` raised one before, which was lost.
     """
     with held_back():
         yield
@@ -106,5 +108,5 @@ def whole_step() -> Iterator[None]:
 
 
 def raise_interrupt(number: int, frame: FrameType | None) -> None:
-    """A handler that does what Ctrl-C does."""
+    """Raises KeyboardInterrupt, as Python's own handler of SIGINT does."""
     raise KeyboardInterrupt

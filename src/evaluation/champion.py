@@ -14,10 +14,10 @@ from src.tracking.registry import Version, kept_model, load_model, register
 from src.tracking.run import Run
 from src.tracking.study import open_study
 from src.tracking.test_access import (
-    count_look,
-    looks,
-    num_looks_elsewhere,
-    refuse_another_look,
+    evaluations,
+    num_evaluations_elsewhere,
+    record_evaluation,
+    refuse_another_evaluation,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def crown(
         trials, terms = store.trials(), store.terms()
         choice = choose(trials, study, number, terms.objective)
         trial, experiment_id = choice.trial, store.experiment_id
-        refuse_another_look(study, looks(experiment_id, study), again)
+        refuse_another_evaluation(study, evaluations(experiment_id, study), again)
         model_id = kept_model(experiment_id, trial.run_id)
         if model_id is None:
             raise without_model(choice)
@@ -87,13 +87,13 @@ def crown(
         regressor = load_model(model_id)
         final_test.refuse_another_model(regressor, dataset, trial, config, terms)
 
-        elsewhere = num_looks_elsewhere(experiment_id, study, trial.data_digest)
-        count_look(experiment_id, study, trial.run_id)
+        elsewhere = num_evaluations_elsewhere(experiment_id, study, trial.data_digest)
+        record_evaluation(experiment_id, study, trial.run_id)
         test = final_test.take_test(regressor, dataset, trial, config, terms)
-        evaluations = looks(experiment_id, study)
-        card = model_card(config, terms, choice, test, Access(evaluations, elsewhere))
+        made = evaluations(experiment_id, study)
+        card = model_card(config, terms, choice, test, Access(made, elsewhere))
         run = Run(trial.run_id, experiment_id, is_new=False)
         final_test.log_test(run, test, terms.target, card)
         tags = {"trial": trial.name, "test_mae": f"{test.metrics['test/mae']:.4f}"}
-        version = register(model_id, study, card, tags)
-    return Champion(choice, config, terms, test, len(evaluations), version)
+        version = register(model_id, study, card, tags, terms.target)
+    return Champion(choice, config, terms, test, len(made), version)

@@ -13,7 +13,7 @@ from src.core import names
 from src.evaluation.choice import Choice, stored_epoch
 from src.evaluation.final_test import FinalTest
 from src.records.terms import Terms
-from src.tracking.test_access import Look
+from src.tracking.test_access import Evaluation
 
 _FEW = 30  # faces; below, an interval from normal theory is too narrow
 _DRAWN = "The project drew these faces; the model has seen no face of a person."
@@ -89,7 +89,7 @@ class Access:
         num_elsewhere: Trials of other studies that were measured on the same test part.
     """
 
-    evaluations: Sequence[Look]
+    evaluations: Sequence[Evaluation]
     num_elsewhere: int
 
 

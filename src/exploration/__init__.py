@@ -1,5 +1,5 @@
-"""A data set as it is, before anything is trained on it: ages, pictures, faults, split."""
+"""Page of a data set before training: labels, pictures, faults and split."""
 
-from src.exploration.record import Exploration, explore
+from src.exploration.publishing import Exploration, explore
 
 __all__ = ["Exploration", "explore"]

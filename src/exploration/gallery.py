@@ -1,4 +1,4 @@
-"""Faces to look at, with a line below each. They stay on local pages."""
+"""Galleries of faces with captions, for local pages only."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,30 +9,33 @@ from src.data.thumbnail import thumbnail
 from src.exploration.survey import Survey
 from src.pages import Faces
 
-_NUM_ACROSS_AGES = 28
+_NUM_ACROSS_LABELS = 28
 _NUM_EXAMPLES = 6
+_SPACE = "\N{NO-BREAK SPACE}"
 
 
-def across_ages(survey: Survey, max_pixels: int) -> Faces:
-    """One face for each of evenly spaced ages from the youngest to the oldest."""
-    faces = survey.faces.drop_duplicates("digest").sort_values(["age", "digest"])
-    ages = faces["age"].to_numpy()
-    wanted = np.linspace(ages[0], ages[-1], min(_NUM_ACROSS_AGES, len(faces)))
-    places = np.unique([int(np.abs(ages - age).argmin()) for age in wanted])
-    chosen = faces.iloc[places]
-    labels = [
-        f"{_years(age)}, {width}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{height}\N{NO-BREAK SPACE}px"
-        for age, width, height in zip(chosen["age"], chosen["width"], chosen["height"], strict=True)
+def across_labels(survey: Survey) -> Faces:
+    """Returns one face for each of evenly spaced labels from the lowest to the highest."""
+    faces = _distinct(survey.faces)
+    labels = faces["label"].to_numpy()
+    wanted = np.linspace(labels[0], labels[-1], min(_NUM_ACROSS_LABELS, len(faces)))
+    indices = np.unique([int(np.abs(labels - label).argmin()) for label in wanted])
+    chosen = faces.iloc[indices]
+    captions = [
+        f"{_value(survey, label)}, {width}{_SPACE}×{_SPACE}{height}{_SPACE}px"
+        for label, width, height in zip(
+            chosen["label"], chosen["width"], chosen["height"], strict=True
+        )
     ]
     caption = (
-        f"{len(chosen)} of {len(faces):,} faces, from the youngest to the oldest, with the size of "
-        "their files."
+        f"{len(chosen)} of {len(faces):,} faces, from the lowest {survey.target.name} to the "
+        "highest, with the size of their files."
     )
-    return _gallery(survey, chosen["file_name"], labels, caption, max_pixels)
+    return _gallery(survey, chosen["file_name"], captions, caption)
 
 
-def extremes(survey: Survey, max_pixels: int) -> list[Faces]:
-    """The faces at the ends of brightness, contrast and sharpness."""
+def extremes(survey: Survey) -> list[Faces]:
+    """Returns the faces with the lowest and highest brightness, contrast and sharpness."""
     ends = (
         ("brightness", True, "darkest"),
         ("brightness", False, "brightest"),
@@ -44,66 +47,61 @@ def extremes(survey: Survey, max_pixels: int) -> list[Faces]:
     galleries = []
     for measure, is_lowest, word in ends:
         chosen = faces.sort_values([measure, "digest"], ascending=is_lowest).head(_NUM_EXAMPLES)
-        labels = [
-            f"{measure} {value:.0f}, {_years(age)}"
-            for value, age in zip(chosen[measure], chosen["age"], strict=True)
+        captions = [
+            f"{measure} {value:.0f}, {_value(survey, label)}"
+            for value, label in zip(chosen[measure], chosen["label"], strict=True)
         ]
-        galleries.append(
-            _gallery(survey, chosen["file_name"], labels, f"The {word} pictures.", max_pixels)
-        )
+        galleries.append(_gallery(survey, chosen["file_name"], captions, f"The {word} pictures."))
     return galleries
 
 
-def flagged(survey: Survey, flags: Mapping[str, pd.Series], max_pixels: int) -> list[Faces]:
-    """Examples of each trait, evenly spaced through the ages of those that have it."""
+def flagged(survey: Survey, flags: Mapping[str, pd.Series]) -> list[Faces]:
+    """Returns examples of each trait, evenly spaced by label."""
     galleries = []
     for trait, flag in flags.items():
-        having = survey.faces[flag].drop_duplicates("digest").sort_values(["age", "digest"])
+        having = _distinct(survey.faces[flag])
         if having.empty:
             continue
         count = min(2 * _NUM_EXAMPLES, len(having))
         chosen = having.iloc[np.linspace(0, len(having) - 1, count).round().astype(int)]
-        labels = [_years(age) for age in chosen["age"]]
-        caption = f"{trait.capitalize()}: {count} of {len(having):,} pictures, by age."
-        galleries.append(_gallery(survey, chosen["file_name"], labels, caption, max_pixels))
+        captions = [_value(survey, label) for label in chosen["label"]]
+        caption = f"{trait.capitalize()}: {count} of {len(having):,}, by {survey.target.name}."
+        galleries.append(_gallery(survey, chosen["file_name"], captions, caption))
     return galleries
 
 
-def conflicting_twins(survey: Survey, conflicts: pd.DataFrame, max_pixels: int) -> list[Faces]:
-    """The pictures whose labels are furthest apart."""
-    ages = conflicts.assign(age=conflicts["age_text"].astype(float)).groupby("detail")
-    table = ages.agg(
-        file_name=("file_name", "first"), youngest=("age", "min"), oldest=("age", "max")
-    )
-    table["apart"] = table["oldest"] - table["youngest"]
-    chosen = table.sort_values("apart", ascending=False, kind="stable").head(_NUM_EXAMPLES)
-    labels = [f"{row.youngest:g} or {row.oldest:g} years?" for row in chosen.itertuples()]
-    caption = "One picture, two ages: the widest disagreements."
-    return [_gallery(survey, chosen["file_name"], labels, caption, max_pixels)]
-
-
-def look_alikes(survey: Survey, max_pixels: int) -> Faces:
-    """The pairs of one photograph whose labels are furthest apart, one beside the other."""
-    chosen = survey.look_alikes.head(_NUM_EXAMPLES)
-    names = pd.concat([chosen["file_name_1"], chosen["file_name_2"]]).sort_index(kind="stable")
-    labels = [
-        f"{_years(age)}, {part}, row\N{NO-BREAK SPACE}{row}"
-        for pair in chosen.to_dict("records")
-        for age, part, row in (
-            (pair["age_1"], pair["split_1"], pair["row_1"]),
-            (pair["age_2"], pair["split_2"], pair["row_2"]),
-        )
+def conflicts(survey: Survey) -> Faces:
+    """Returns the pictures whose own labels differ most."""
+    chosen = survey.conflicts.head(_NUM_EXAMPLES)
+    captions = [
+        f"{row.lowest:g} or {row.highest:g} {survey.target.unit}" for row in chosen.itertuples()
     ]
-    caption = "One photograph in different bytes: the pairs whose ages are furthest apart."
-    return _gallery(survey, names, labels, caption, max_pixels)
+    caption = "Pictures with several labels: the largest differences."
+    return _gallery(survey, chosen["file_name"], captions, caption)
 
 
-def _gallery(
-    survey: Survey, names: pd.Series, labels: Sequence[str], caption: str, max_pixels: int
-) -> Faces:
-    pictures = [thumbnail(survey.root / name, max_pixels) for name in names]
-    return Faces(pictures, labels, caption)
+def near_duplicates(survey: Survey) -> Faces:
+    """Returns the near-duplicates whose labels differ most, one beside the other."""
+    chosen = survey.near_duplicates.head(_NUM_EXAMPLES)
+    names = pd.concat([chosen["file_name_1"], chosen["file_name_2"]]).sort_index(kind="stable")
+    captions = [
+        f"{_value(survey, pair[f'label_{side}'])}, {pair[f'split_{side}']}, "
+        f"row{_SPACE}{pair[f'row_{side}']}"
+        for pair in chosen.to_dict("records")
+        for side in (1, 2)
+    ]
+    caption = "Near-duplicates: the pairs whose labels differ most."
+    return _gallery(survey, names, captions, caption)
 
 
-def _years(age: float) -> str:
-    return "1 year" if age == 1 else f"{age:g}\N{NO-BREAK SPACE}years"
+def _distinct(faces: pd.DataFrame) -> pd.DataFrame:
+    return faces.drop_duplicates("digest").sort_values(["label", "digest"])
+
+
+def _gallery(survey: Survey, names: pd.Series, captions: Sequence[str], caption: str) -> Faces:
+    pictures = [thumbnail(survey.root / name, survey.data.max_pixels) for name in names]
+    return Faces(pictures, captions, caption)
+
+
+def _value(survey: Survey, label: float) -> str:
+    return f"{label:g}{_SPACE}{survey.target.unit}"

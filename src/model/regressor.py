@@ -58,7 +58,6 @@ def divide(regressor: keras.Model, model: ModelConfig) -> tuple[keras.Model | No
     backbone = regressor.get_layer(str(model.backbone))
     boundary = backbone.get_layer(last_frozen_layer(backbone, model.freeze)).output
     frozen_blocks = keras.Model(backbone.input, boundary, name="frozen_blocks")
-    learning_blocks = keras.Model(boundary, backbone.output, name="learning_blocks")
     after_backbone = regressor.get_layer(
         "dropout" if model.dropout_position is DropoutPosition.before_pooling else "pooling"
     )
@@ -66,7 +65,11 @@ def divide(regressor: keras.Model, model: ModelConfig) -> tuple[keras.Model | No
     pixels = regressor.get_layer(str(model.input_mode)).output
     frozen = keras.Model(regressor.input, frozen_blocks(pixels), name="frozen")
     activations = keras.Input(boundary.shape[1:], name="activations")
-    return frozen, keras.Model(activations, head(learning_blocks(activations)), name="learner")
+    features = activations
+    if boundary is not backbone.output:  # else all blocks are frozen
+        learning_blocks = keras.Model(boundary, backbone.output, name="learning_blocks")
+        features = learning_blocks(activations)
+    return frozen, keras.Model(activations, head(features), name="learner")
 
 
 def inference_model(regressor: keras.Model) -> keras.Model:

@@ -1,6 +1,16 @@
-"""Pages that people read: one document, as HTML that works offline and as Markdown."""
+"""Documents, rendered as HTML that works offline and as Markdown."""
 
-from src.pages.blocks import Block, Document, Faces, Picture, Section, Table, Text
+from src.pages.blocks import (
+    Block,
+    Document,
+    Faces,
+    Formats,
+    Picture,
+    Section,
+    Table,
+    Text,
+    formatted,
+)
 from src.pages.html import as_html
 from src.pages.markdown import as_markdown, escape, markdown_table
 
@@ -8,6 +18,7 @@ __all__ = [
     "Block",
     "Document",
     "Faces",
+    "Formats",
     "Picture",
     "Section",
     "Table",
@@ -15,5 +26,6 @@ __all__ = [
     "as_html",
     "as_markdown",
     "escape",
+    "formatted",
     "markdown_table",
 ]

@@ -1,6 +1,6 @@
-"""What a page is made of."""
+"""Blocks of a document: text, pictures, tables and faces."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,10 +21,10 @@ class Picture:
 
     Attributes:
         name: File name without suffix; unique in the document.
-        figure: How it looks on paper; its axes have units.
-        caption: What there is to see, in a sentence or two; plain text.
-        interactive: The same as a Plotly specification (`data` and `layout`), which takes the
-            figure's place where JavaScript runs; None where there is nothing to interact with.
+        figure: The static figure.
+        caption: One or two sentences of plain text.
+        interactive: The same as a Plotly specification (`data` and `layout`), which replaces the
+            figure where JavaScript runs; None for a static figure only.
     """
 
     name: str
@@ -35,15 +35,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that can be sorted, and downloaded as CSV.
+    """Table that can be sorted, and downloaded as CSV.
 
     Attributes:
         name: File name without suffix; unique in the document.
-        cells: What is shown, as text; the columns are the headings.
-        caption: What the columns mean; plain text.
-        values: The same as numbers for the CSV; None where the cells will do.
-        marked: Rows (by position) that stand out.
-        muted: Rows that are there to compare with.
+        cells: The displayed text; the columns are the headings.
+        caption: Meaning of the columns; plain text.
+        values: The same as numbers for the CSV; None to use the cells.
+        marked: Indices of highlighted rows.
+        muted: Indices of rows for comparison.
     """
 
     name: str
@@ -55,19 +55,19 @@ class Table:
 
     @property
     def csv(self) -> str:
-        """The values, for other programs."""
+        """The values as CSV."""
         values = self.cells if self.values is None else self.values
         return values.to_csv(index=False, lineterminator="\n")
 
 
 @dataclass(frozen=True)
 class Faces:
-    """Pictures of people: on a local page only, never in what is meant for others.
+    """Pictures of people, for local pages only; shared documents must not have them.
 
     Attributes:
-        pictures: Each a PNG or JPEG file's bytes.
+        pictures: Contents of PNG or JPEG files.
         labels: A line of text for each.
-        caption: What there is to see.
+        caption: Plain text.
     """
 
     pictures: Sequence[bytes] = field(repr=False)
@@ -78,9 +78,24 @@ class Faces:
 Block = Text | Picture | Table | Faces
 
 
+Formats = Mapping[str, str | Callable[[Any], str]]
+"""How columns are written: format strings such as `{:.2f}`, or functions."""
+
+
+def formatted(values: pd.DataFrame, formats: Formats) -> pd.DataFrame:
+    """Returns the table with these columns as text; a dash for NaN."""
+    writers = {name: how.format if isinstance(how, str) else how for name, how in formats.items()}
+    return values.assign(
+        **{
+            name: ["–" if pd.isna(value) else write(value) for value in values[name]]
+            for name, write in writers.items()
+        }
+    )
+
+
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it."""
+    """A heading with its blocks."""
 
     title: str
     blocks: Sequence[Block]
@@ -91,7 +106,7 @@ class Document:
     """A page.
 
     Attributes:
-        title: Its heading.
+        title: The heading.
         summary: The answer in Markdown, before everything else.
         sections: In reading order.
     """
@@ -111,15 +126,12 @@ class Document:
         return [block for block in self._blocks() if isinstance(block, Table)]
 
     def without_faces(self) -> "Document":
-        """The same for others' eyes: no picture of a person."""
-        sections = [
-            Section(
-                section.title,
-                [block for block in section.blocks if not isinstance(block, Faces)],
-            )
-            for section in self.sections
+        """Returns the document without pictures of people, to be shared."""
+        kept = [
+            Section(each.title, [block for block in each.blocks if not isinstance(block, Faces)])
+            for each in self.sections
         ]
-        return Document(self.title, self.summary, [each for each in sections if each.blocks])
+        return Document(self.title, self.summary, [each for each in kept if each.blocks])
 
     def _blocks(self) -> list[Block]:
         return [block for section in self.sections for block in section.blocks]

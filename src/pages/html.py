@@ -1,4 +1,4 @@
-"""A document as one HTML file that needs no network."""
+"""Rendering of a document as one HTML file that works offline."""
 
 import base64
 import io
@@ -18,15 +18,15 @@ from src.pages.blocks import Document, Picture, Table
 from src.pages.markdown import is_numeric
 
 PNG_DPI = 130
-_LONG = 24  # characters that a cell of one line may have
+_LONG = 24  # characters; columns with longer cells are wrapped
 
 
 def as_html(document: Document, pictures: Mapping[str, bytes] | None = None) -> str:
-    """The document with all its pictures, data and scripts inside.
+    """Returns the document with all pictures, data and scripts embedded.
 
     Args:
-        document: The page.
-        pictures: PNG files of its figures by name, where they were drawn already.
+        document: The document.
+        pictures: PNG files of its figures by name; None to draw them.
     """
     drawn = pictures or {picture.name: picture_png(picture) for picture in document.pictures}
     environment = Environment(
@@ -50,21 +50,21 @@ def as_html(document: Document, pictures: Mapping[str, bytes] | None = None) -> 
 
 
 def picture_png(picture: Picture) -> bytes:
-    """The figure as a PNG file."""
+    """Returns the figure as a PNG file."""
     stream = io.BytesIO()
     picture.figure.savefig(stream, format="png", dpi=PNG_DPI)
     return stream.getvalue()
 
 
 def _markdown(text: str) -> Markup:
-    """HTML in the text is shown as it was typed: names of studies come from people."""
+    """Returns HTML; tags in the text are escaped, since names of studies are typed by users."""
     rendered = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     return Markup(rendered)  # noqa: S704
 
 
 def _column_styles(table: Table) -> list[str]:
-    """A class for each column: numbers stand right, words left, long ones in several lines."""
-    columns = [table.cells.iloc[:, place] for place in range(table.cells.shape[1])]
+    """Returns the CSS class of each column: numbers right, text left, long text wrapped."""
+    columns = [table.cells.iloc[:, index] for index in range(table.cells.shape[1])]
     return [
         "words" if any(len(str(cell)) > _LONG for cell in column)
         else "" if is_numeric(column) else "text"
@@ -81,12 +81,12 @@ def _data_uri(content: bytes, mime_type: str) -> str:
 
 
 def _script_json(value: Any) -> Markup:
-    """JSON that cannot end the script it stands in."""
+    """Returns JSON without `<`, which could close the enclosing script element."""
     return Markup(json.dumps(_finite(value)).replace("<", "\\u003c"))  # noqa: S704
 
 
 def _finite(value: Any) -> Any:
-    """With null for what is no number: JSON has no NaN, and a script would stop at it."""
+    """Returns the value with null for NaN and infinity, which JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -96,5 +96,5 @@ def _finite(value: Any) -> Any:
 
 @cache
 def _plotly() -> str:
-    """Plotly's script, out of its package."""
+    """Returns Plotly's script from its package."""
     return (resources.files("plotly") / "package_data/plotly.min.js").read_text("utf-8")

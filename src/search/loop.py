@@ -1,149 +1,152 @@
-"""The loop of a sweep: ask, run, tell, until nothing is left."""
+"""The loop of a sweep: ask the search, run the trials, tell the results, until none is left."""
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from src.config import Config
 from src.core.names import State
+from src.search.search import Search, Suggestion
+from src.search.settings import SweepSettings
 
 if TYPE_CHECKING:
-    from src.search.oracles import Search, Suggestion
+    from src.training.timing import Timing
 
 
 class ChangedSearchError(Exception):
-    """An oracle suggests something else than before, or a trial is gone; holds the suggestion."""
+    """A search suggests other configurations than before, or a trial is gone; holds the index."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a trial came to.
+    """State and result of a trial, as the store has them.
 
     Attributes:
         state: COMPLETE, PRUNED, FAILED, or WAITING where it was interrupted.
-        val_mae: The objective, years; infinite where there is none.
+        value: The objective; not a number where there is none.
+        cost: The objective as a number to minimise; infinite where there is none.
         infeasible: Why the configuration cannot be evaluated, or empty.
         failure: What went wrong, in a line, or empty.
     """
 
     state: State
-    val_mae: float = math.inf
+    value: float = math.nan
+    cost: float = math.inf
     infeasible: str = ""
     failure: str = ""
 
     @property
     def has_failed(self) -> bool:
-        """Whether something went wrong that another try may mend."""
+        """Whether something went wrong that another attempt may correct."""
         return self.state is State.FAILED and not self.infeasible
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a job's process ended.
+    """End of a job in its process.
 
     Attributes:
-        value: What the task returned; infinite where that is no number.
+        value: What the job returned, if it did.
         failure: What went wrong, in a line, or empty.
         details: A traceback, or the last lines that it printed.
-        is_interrupted: Whether it was asked to stop.
-        is_lost: Whether it died without a word, as when memory runs out.
+        is_interrupted: It was asked to stop.
+        is_lost: Its process died without a message, as when memory is exhausted.
     """
 
-    value: float = math.inf
+    value: Any = None
     failure: str = ""
     details: str = ""
     is_interrupted: bool = False
     is_lost: bool = False
 
 
+Event = tuple[int, Mapping[str, str] | None]
+"""A call of a former launch: a suggestion's index, with its values, or None for its result."""
+
+
 @dataclass
 class Job:
-    """A trial in the hands of the loop.
+    """A trial in the loop.
 
     Attributes:
         number: Of the trial in its study.
-        suggestion: What the oracle wanted to know.
+        suggestion: The suggestion that it evaluates.
         replicate: 0 for the configuration's first seed.
-        overrides: What Hydra composes its configuration from.
-        epochs: That it will train; 0 where nothing is known of epochs.
+        overrides: What its configuration is composed from, without seed, fidelity and run.
+        config: Its configuration; None for another application's job, or where it is refused.
+        key: Identifies the trial among those that the bookkeeping knows.
+        epochs: That it will train; 0 if unknown.
+        title: What distinguishes it from the others, for people.
+        program: Jobs of one program may follow one another in one process; None: its own process.
+        group: Jobs of one group may train as stacked heads in one process; None: it trains alone.
         outcome: None until it has ended for good.
-        num_tries: How often it was started in this launch.
-        title: What sets it apart from the others, for people.
-        program: Jobs of one program may follow one another in one process; None: it wants its own.
-        group: Jobs of one group may train side by side in one process; None: it trains alone.
-        config: Its whole configuration, for those that need no overrides.
+        num_tries: Number of its starts in this launch.
     """
 
     number: int
-    suggestion: "Suggestion"
+    suggestion: Suggestion
     replicate: int
     overrides: tuple[str, ...]
+    config: Config | None = None
+    key: tuple[str, str] = ("", "")
     epochs: int = 0
-    outcome: Outcome | None = None
-    num_tries: int = 0
     title: str = ""
     program: Hashable = None
     group: Hashable = None
-    config: Any = None
+    outcome: Outcome | None = None
+    num_tries: int = 0
 
 
-class Book(Protocol):
-    """Where jobs are written down. One is the tracking store; one forgets."""
+class Bookkeeping(Protocol):
+    """Records jobs: in the tracking store, or in memory."""
 
-    def enter(self, suggestion: "Suggestion", replicate: int, promoted: Job | None) -> Job:
-        """The job for a suggestion; with an outcome, if it was run before."""
+    def enter(self, suggestion: Suggestion, replicate: int, promoted: Job | None) -> Job:
+        """Returns the job for a suggestion; with an outcome, if it was run before."""
 
-    def start(self, job: Job) -> Sequence[str]:
-        """Note that a job starts; the overrides that its process gets."""
+    def start(self, job: Job) -> None:
+        """Records that a job starts, and completes its configuration."""
 
     def settle(self, job: Job, ending: Ending) -> Outcome:
-        """What a job has come to."""
+        """Returns the outcome of a job whose process has ended."""
 
     def told(self, jobs: Sequence[Job]) -> None:
-        """Note that the oracle has been told of these replicates."""
+        """Records that the search has the result of these replicates."""
 
     def release(self, keep: Sequence[Job]) -> None:
-        """Delete what was kept for promotions that will not come: all but these jobs'."""
+        """Deletes states of trials that will not be promoted: all but these jobs'."""
 
 
 class Workers(Protocol):
-    """What runs jobs.
+    """Runs jobs.
 
     Attributes:
-        side_by_side: Most jobs of one group in one process.
+        num_jobs: Most processes at a time; 0 if unknown.
+        max_stacked: Most jobs of one group in one process.
     """
 
-    side_by_side: int
+    num_jobs: int
+    max_stacked: int
 
     def has_room(self) -> bool:
-        """Whether one more job may start now."""
+        """Returns whether one more job may start now."""
 
-    def start(self, job: Job, overrides: Sequence[str]) -> None:
-        """Begin a job."""
+    def start(self, job: Job) -> None:
+        """Starts a job."""
 
     def wait(self) -> list[tuple[Job, Ending]]:
-        """Jobs that have ended; at least one."""
+        """Waits until jobs have ended and returns them; at least one."""
 
     def stop(self) -> list[tuple[Job, Ending]]:
-        """Let every job save and stop, wait for it, and leave no process behind."""
+        """Lets every job save and stop, waits for it, and leaves no process."""
 
+    def time(self, config: Config) -> "Timing":
+        """Times a few steps of a trial, in processes like those of trials."""
 
-@dataclass(frozen=True)
-class Rules:
-    """What happens around the trials.
-
-    Attributes:
-        num_replicates: Seeds for each configuration.
-        num_retries: Further tries for a failed trial.
-        stops_on_failure: Whether one failed trial ends the sweep.
-        max_failures_in_a_row: Failed trials in a row that end it.
-    """
-
-    num_replicates: int = 1
-    num_retries: int = 1
-    stops_on_failure: bool = False
-    max_failures_in_a_row: int = 3
+    def signals(self) -> AbstractContextManager[None]:
+        """Returns a context in which an interrupt reaches the loop only where it can end safely."""
 
 
 @dataclass
@@ -151,24 +154,24 @@ class Loop:
     """One launch of a study.
 
     Attributes:
-        search: Proposes.
-        book: Remembers.
+        search: Suggests.
+        bookkeeping: Records.
         workers: Run.
-        rules: See `Rules`.
+        settings: Of replicates and failures.
+        on_start: Called with each job that starts, also for another attempt.
+        on_retry: Called with each job that will be tried again, and with its outcome.
         on_end: Called with each job that has ended for good.
-        on_start: Called with each job that starts, again for another try.
-        on_retry: Called with each job that will be tried again, and with what it came to.
-        jobs: All jobs so far, by number within the launch.
+        jobs: All jobs so far, in the order of their suggestions.
         stopped: Why the sweep ended early, or empty.
     """
 
-    search: "Search"
-    book: Book
+    search: Search
+    bookkeeping: Bookkeeping
     workers: Workers
-    rules: Rules
-    on_end: Callable[[Job], None]
+    settings: SweepSettings
     on_start: Callable[[Job], None] = lambda job: None
     on_retry: Callable[[Job, Outcome], None] = lambda job, outcome: None
+    on_end: Callable[[Job], None] = lambda job: None
     jobs: list[Job] = field(default_factory=list)
     stopped: str = ""
     _waiting: list[Job] = field(default_factory=list)
@@ -184,28 +187,29 @@ class Loop:
         """Jobs that are known to be missing, in the order in which they will start."""
         return list(self._waiting)
 
-    def restore(self, events: Sequence[tuple[str, int]]) -> None:
-        """Ask and tell again, in the order of former launches: ("asked" | "told", index).
+    def restore(self, events: Sequence[Event]) -> None:
+        """Repeats the calls of former launches.
 
         Raises:
-            ChangedSearchError: If the oracle suggests something else now, or a trial is gone.
+            ChangedSearchError: If the search now suggests something else, or a trial is gone.
         """
-        told = {index for what, index in events if what == "told"}
-        for what, index in events:
-            if what == "told":
+        told = {index for index, values in events if values is None}
+        for index, values in events:
+            if values is None:
                 self._tell(index)
                 continue
+            self.search.remember(index, values)
             suggestion = self.search.ask()
             if suggestion is None or suggestion.index != index:
                 raise ChangedSearchError(index)
-            # What the oracle has taken for a failure stays one: it went on from there.
+            # A failure that the search knows stays one: later suggestions depend on it.
             self._enter(suggestion, retries_failed=index not in told)
 
     def prepare(self) -> None:
-        """Enter everything that can be known before the first trial."""
+        """Enters everything that is known before the first trial."""
         if not self.search.is_adaptive:
             suggestions = list(iter(self.search.ask, None))
-            for replicate in range(self.rules.num_replicates):
+            for replicate in range(self.settings.replicates):
                 first = len(self._waiting)
                 for suggestion in suggestions:
                     self._enter_job(suggestion, replicate)
@@ -213,7 +217,7 @@ class Loop:
         self._tell_complete()
 
     def run(self) -> None:
-        """Run to the end. A KeyboardInterrupt lets running jobs save and stop, and goes on up."""
+        """Runs to the end. On a KeyboardInterrupt, running jobs save and stop; it is raised on."""
         try:
             while not self.stopped:
                 self._fill()
@@ -235,14 +239,15 @@ class Loop:
                 return
             job.num_tries += 1
             self._running.append(job)
-            self.workers.start(job, self.book.start(job))
+            self.bookkeeping.start(job)
+            self.workers.start(job)
             self.on_start(job)
 
     def _next(self) -> Job | None:
         if self._alone in self._running:
             return None
         if self._lost and (not self._waiting or not self._running):
-            # Alone: what took its memory may have been a sibling.
+            # Alone: another trial may have exhausted the memory.
             if self._running:
                 return None
             self._alone = self._lost.pop(0)
@@ -255,17 +260,17 @@ class Loop:
             self._tell_complete()
         return self._waiting.pop(0) if self._waiting else None
 
-    def _enter(self, suggestion: "Suggestion", retries_failed: bool = True) -> None:
-        for replicate in range(self.rules.num_replicates):
+    def _enter(self, suggestion: Suggestion, retries_failed: bool = True) -> None:
+        for replicate in range(self.settings.replicates):
             self._enter_job(suggestion, replicate, retries_failed)
 
     def _enter_job(
-        self, suggestion: "Suggestion", replicate: int, retries_failed: bool = True
+        self, suggestion: Suggestion, replicate: int, retries_failed: bool = True
     ) -> None:
         promoted = None
         if suggestion.promoted_from is not None:
             promoted = self._by_suggestion[suggestion.promoted_from][replicate]
-        job = self.book.enter(suggestion, replicate, promoted)
+        job = self.bookkeeping.enter(suggestion, replicate, promoted)
         self.jobs.append(job)
         self._by_suggestion[suggestion.index].append(job)
         self._untold.add(suggestion.index)
@@ -276,48 +281,46 @@ class Loop:
 
     def _end(self, job: Job, ending: Ending) -> None:
         self._running.remove(job)
-        outcome = self.book.settle(job, ending)
-        if outcome.state is State.WAITING:  # interrupted: it goes on with the next launch
+        outcome = self.bookkeeping.settle(job, ending)
+        if outcome.state is State.WAITING:  # interrupted: the next launch continues it
             return
-        if outcome.has_failed and job.num_tries <= self.rules.num_retries and not self.stopped:
+        if outcome.has_failed and job.num_tries <= self.settings.num_retries and not self.stopped:
             (self._lost if ending.is_lost else self._waiting).insert(0, job)
             self.on_retry(job, outcome)
             return
         job.outcome = outcome
         self._failures_in_a_row = self._failures_in_a_row + 1 if outcome.has_failed else 0
         if self.stopped:
-            pass  # what fails now was being stopped
-        elif outcome.has_failed and self.rules.stops_on_failure:
+            pass  # a job that was being stopped has failed
+        elif outcome.has_failed and self.settings.stops_on_failure:
             self.stopped = f"trial {job.number} failed"
-        elif self._failures_in_a_row >= self.rules.max_failures_in_a_row:
+        elif self._failures_in_a_row >= self.settings.max_failures_in_a_row:
             self.stopped = f"{self._failures_in_a_row} trials failed in a row"
         self.on_end(job)
         self._tell_complete()
 
     def _tell_complete(self) -> None:
-        """Tell a search that learns of every suggestion whose replicates have all ended."""
+        """Tells an adaptive search every suggestion whose replicates have all ended."""
         if not self.search.is_adaptive:
             return
         for index in sorted(self._untold):
             jobs = self._by_suggestion[index]
-            if len(jobs) == self.rules.num_replicates and all(job.outcome for job in jobs):
+            if len(jobs) == self.settings.replicates and all(job.outcome for job in jobs):
                 self._tell(index)
-                self.book.told(jobs)
+                self.bookkeeping.told(jobs)
         alive = self._untold | self.search.waiting_for_promotion()
-        self.book.release([job for job in self.jobs if job.suggestion.index in alive])
+        self.bookkeeping.release([job for job in self.jobs if job.suggestion.index in alive])
 
     def _tell(self, index: int) -> None:
         self._untold.discard(index)
-        if any(job.outcome is None for job in self._by_suggestion[index]):
+        outcomes = [job.outcome for job in self._by_suggestion[index]]
+        if None in outcomes:
             raise ChangedSearchError(index)
-        errors = [job.outcome.val_mae for job in self._by_suggestion[index] if job.outcome]
-        finite = [error for error in errors if math.isfinite(error)]
-        self.search.tell(index, sum(finite) / len(finite) if finite else None)
+        costs = [each.cost for each in outcomes if each and math.isfinite(each.cost)]
+        self.search.tell(index, sum(costs) / len(costs) if costs else None)
 
 
 def _by_program(jobs: Sequence[Job]) -> list[Job]:
-    """In their order, but those that can share a process in a row."""
-    places = {
-        program: place for place, program in enumerate(dict.fromkeys(j.program for j in jobs))
-    }
-    return sorted(jobs, key=lambda job: places[job.program])
+    """Returns the jobs in their order, but those of one program in a row."""
+    programs = list(dict.fromkeys(job.program for job in jobs))
+    return sorted(jobs, key=lambda job: programs.index(job.program))

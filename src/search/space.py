@@ -1,9 +1,13 @@
-"""The space that a sweep searches: for each swept key, what it may become."""
+"""The space that a sweep searches: the domain of each swept key."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from src.core.errors import UsageError
+
+# Adaptive studies record the `repr` of a hyperparameter and compare it when they are resumed: names
+# and fields of the four dataclasses here must not change.
 
 
 @dataclass(frozen=True)
@@ -14,16 +18,24 @@ class Choices:
 
     @property
     def first(self) -> str:
-        """One of the values."""
+        """The first of the values."""
         return self.texts[0]
 
     @property
     def numbers(self) -> tuple[float, ...] | None:
-        """The values as numbers, where all of them are; their order then means something."""
+        """The values as numbers, so that they are ordered; None if one of them is no number."""
         try:
             return tuple(float(text) for text in self.texts)
         except ValueError:
             return None
+
+    def spell(self, value: Any) -> str:
+        """Returns the text of a number or text, as it was typed."""
+        return self.texts[(self.numbers or self.texts).index(value)]
+
+    def parse(self, text: str) -> Any:
+        """Returns the number of a text, or the text."""
+        return text if self.numbers is None else self.numbers[self.texts.index(text)]
 
 
 @dataclass(frozen=True)
@@ -33,8 +45,8 @@ class Interval:
     Attributes:
         low: Lower end.
         high: Upper end.
-        is_log: Whether equal ratios, not equal differences, are equally likely.
-        is_integer: Whether only whole numbers count.
+        is_log: Equal ratios, not equal differences, are equally likely.
+        is_integer: Only whole numbers are allowed.
     """
 
     low: float
@@ -44,20 +56,24 @@ class Interval:
 
     @property
     def first(self) -> str:
-        """One of the values."""
+        """The text of the lower end."""
         return self.spell(self.low)
 
     def spell(self, value: float) -> str:
-        """A value as it is typed: four significant digits, unless those leave the interval."""
+        """Returns four significant digits, or all if four would lie outside the interval."""
         if self.is_integer:
             return str(int(value))
         short = f"{value:.4g}"
         return short if self.low <= float(short) <= self.high else repr(float(value))
 
+    def parse(self, text: str) -> float:
+        """Returns the number of a text."""
+        return int(text) if self.is_integer else float(text)
+
 
 @dataclass(frozen=True)
 class Condition:
-    """The key is part of a configuration only where another one has one of these values."""
+    """Requires that another key has one of these values; otherwise the key is left out."""
 
     key: str
     texts: tuple[str, ...]
@@ -75,11 +91,18 @@ class Hyperparameter:
 Space = tuple[Hyperparameter, ...]
 
 
+def as_override(value: Any) -> str:
+    """Returns the text of a YAML value as it is typed in an override."""
+    if isinstance(value, list):
+        return f"[{','.join(map(as_override, value))}]"
+    return "null" if value is None else str(value)
+
+
 def check_space(space: Sequence[Hyperparameter]) -> Space:
-    """The space, parents before the children whose conditions name them.
+    """Returns the space, parents before the children whose conditions name them.
 
     Raises:
-        UsageError: If a domain is empty or the wrong way round, or a condition can never hold.
+        UsageError: If a domain is empty or reversed, or a condition can never hold.
     """
     by_key = {hyperparameter.key: hyperparameter for hyperparameter in space}
     for hyperparameter in space:
@@ -89,12 +112,12 @@ def check_space(space: Sequence[Hyperparameter]) -> Space:
     ordered: list[Hyperparameter] = []
     waiting = list(by_key.values())
     while waiting:
-        placed = {hyperparameter.key for hyperparameter in ordered}
-        ready = [h for h in waiting if h.condition is None or h.condition.key in placed]
+        ordered_keys = {hyperparameter.key for hyperparameter in ordered}
+        ready = [h for h in waiting if h.condition is None or h.condition.key in ordered_keys]
         if not ready:
             keys = ", ".join(hyperparameter.key for hyperparameter in waiting)
             raise UsageError(
-                f"Conditions must not go round in a circle. Received: {keys}. "
+                f"Conditions must not depend on each other. Received: {keys}. "
                 "Fix: leave one of the conditions out"
             )
         ordered.append(ready[0])

@@ -1,11 +1,12 @@
-"""A study's book in the tracking store: what was suggested, what is known, what comes next."""
+"""Bookkeeping of a study in the tracking store."""
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from src.config import Config, configuration_hash, program, run_name, stack_group
@@ -14,251 +15,203 @@ from src.core.errors import UsageError
 from src.core.names import State
 from src.data import prepare
 from src.records.trial import TrialRecord
-from src.search.loop import Ending, Job, Outcome
-from src.search.oracles import Suggestion
+from src.search.launch import Launch
+from src.search.loop import Ending, Event, Job, Outcome
+from src.search.search import Search, Suggestion
 from src.tracking.checkpoints import checkpoint_folder, forget
 from src.tracking.study import StudyStore
-
-Compose = Callable[[Sequence[str]], Config]
-"""From overrides to a checked configuration; raises `UsageError`."""
 
 _ENDED = (State.COMPLETE, State.PRUNED, State.FAILED)
 
 
-class StudyBook:
-    """Recognises what was run before by configuration and data, and numbers what is new.
+class StudyBookkeeping:
+    """Recognises trials that were run before, by configuration and data, and numbers new ones.
 
-    A trial of a search that learns carries its place in it as tags, so that a later launch can ask
-    and tell in the same order: `sweep.suggestion` (index), `sweep.asked` and `sweep.told` (places
-    in the order of all events), `sweep.values` (JSON).
+    Trials of an adaptive search carry the order of all calls as tags, so that a later launch can
+    repeat them: `sweep.suggestion` (index), `sweep.asked` and `sweep.told` (positions in the
+    sequence of calls), `sweep.values` (JSON).
 
-    Attributes:
-        skips_invalid: Whether a configuration that is refused becomes an infeasible trial
-            (a search stumbles upon it) or a mistake of the person who wrote the list.
+    Args:
+        store: The study.
+        launch: Its description.
+        search: Its traits decide what is recorded, and what a refused configuration is.
+        is_read_only: Nothing is written, as for a plan.
+        stacks_heads: Trials that can train as stacked heads do so.
     """
 
     def __init__(
         self,
         store: StudyStore,
-        compose: Compose,
-        overrides: Callable[[Mapping[str, str]], list[str]],
-        skips_invalid: bool,
-        is_adaptive: bool,
+        launch: Launch,
+        search: Search,
         is_read_only: bool = False,
-        is_side_by_side: bool = False,
+        stacks_heads: bool = False,
     ) -> None:
-        """Read what is known.
-
-        Args:
-            store: The study, its parent open.
-            compose: See `Compose`.
-            overrides: All overrides of a trial, from its swept values.
-            skips_invalid: See above.
-            is_adaptive: Whether the search learns, so that the order of its questions counts.
-            is_read_only: Whether nothing is to be written: a plan.
-            is_side_by_side: Whether trials that can train side by side are to do so.
-        """
-        self._is_adaptive = is_adaptive
-        self._is_read_only = is_read_only
-        self._is_side_by_side = is_side_by_side
         self._store = store
-        self._compose = compose
-        self._overrides = overrides
-        self.skips_invalid = skips_invalid
-        self._digests: dict[str, str] = {}
+        self._launch = launch
+        self._search = search
+        self._is_read_only = is_read_only
+        self._stacks_heads = stacks_heads
+        self._digest = functools.cache(lambda data: prepare(data, launch.terms.target).digest)
         trials = [trial for trial in store.trials() if not trial.runs_on_another_host]
-        self._suggested = [trial for trial in trials if "sweep.asked" in trial.tags]
-        self._records = {_key(trial): trial for trial in _best_last(trials)}
+        self._suggested = [trial for trial in trials if names.ASKED in trial.tags]
+        self._records = {
+            (trial.configuration_hash, trial.data_digest): trial for trial in _best_last(trials)
+        }
         self._numbers = {trial.number for trial in trials if trial.number is not None}
-        self._entered: dict[tuple[str, str], Job] = {}
-        self._keys: dict[int, tuple[str, str]] = {}
+        self._jobs: list[Job] = []
         self._drawn: set[tuple[str, str]] = set()
-        self._configs: dict[int, Config] = {}
-        self._released: set[Path | None] = set()
         self._asked = {
-            int(trial.tags["sweep.suggestion"]): int(trial.tags["sweep.asked"])
+            int(trial.tags[names.SUGGESTION]): int(trial.tags[names.ASKED])
             for trial in self._suggested
         }
-        told = [int(trial.tags["sweep.told"]) for trial in trials if "sweep.told" in trial.tags]
-        self._next_event = max([*self._asked.values(), *told], default=-1) + 1
+        told = [int(trial.tags[names.TOLD]) for trial in trials if names.TOLD in trial.tags]
+        self._events = itertools.count(max([*self._asked.values(), *told], default=-1) + 1)
 
-    def events(self) -> list[tuple[str, int]]:
-        """What former launches asked and told, in order, for `Loop.restore`."""
+    def events(self) -> list[Event]:
+        """Returns the calls of former launches in their order, for `Loop.restore`."""
         last_asked = max(self._asked.values(), default=-1)
-        places = set()
+        events: dict[int, Event] = {}
         for trial in self._suggested:
-            index = int(trial.tags["sweep.suggestion"])
-            places.add((int(trial.tags["sweep.asked"]), "asked", index))
-            told = int(trial.tags.get("sweep.told", -1))
-            # A failure that nothing has been asked after can still be mended.
-            if told > -1 and (told < last_asked or not outcome_of(trial).has_failed):
-                places.add((told, "told", index))
-        return [(what, index) for _, what, index in sorted(places)]
-
-    def config(self, job: Job) -> Config | None:
-        """The configuration of a job; None where it was refused."""
-        return self._configs.get(job.number)
-
-    def values(self) -> dict[int, dict[str, str]]:
-        """The values of each former suggestion by its index."""
-        return {
-            int(trial.tags["sweep.suggestion"]): json.loads(trial.tags["sweep.values"])
-            for trial in self._suggested
-        }
+            index, values = int(trial.tags[names.SUGGESTION]), json.loads(trial.tags[names.VALUES])
+            asked, told = int(trial.tags[names.ASKED]), int(trial.tags.get(names.TOLD, -1))
+            events[asked] = index, values
+            # A failure after which nothing was suggested can still be corrected.
+            if told > -1 and (told < last_asked or not self._outcome(trial).has_failed):
+                events[told] = index, None
+        return [events[position] for position in sorted(events)]
 
     def running_elsewhere(self) -> list[str]:
-        """Runs of entered trials that another process of this host is still at."""
-        return [
-            self._records[key].run_id
-            for key in self._entered
-            if key in self._records and self._records[key].process is not None
-        ]
+        """Returns the runs of entered trials that another process of this host trains."""
+        records = [self._records[job.key] for job in self._jobs if job.key in self._records]
+        return [record.run_id for record in records if record.process is not None]
 
     def enter(self, suggestion: Suggestion, replicate: int, promoted: Job | None) -> Job:
-        """See `Book`. A configuration that was entered before becomes a replicate.
+        """Returns the job; a configuration that was entered before gets the next seed.
 
         Raises:
-            UsageError: If the configuration is refused, unless `skips_invalid`.
+            UsageError: If the configuration is refused, and the search is a listed one.
         """
-        if suggestion.index not in self._asked:  # its replicates share one place
-            self._asked[suggestion.index] = self._event()
-        overrides = self._overrides(suggestion.values)
-        if suggestion.epochs is not None:
-            overrides.append(f"fit.fidelity={suggestion.epochs}")
+        if suggestion.index not in self._asked:  # its replicates share one position
+            self._asked[suggestion.index] = next(self._events)
+        overrides = self._launch.overrides(suggestion.values)
+        fidelity = suggestion.epochs
+        if fidelity is not None:
+            overrides.append(f"fit.fidelity={fidelity}")
         try:
-            config = self._compose(overrides)
+            config = self._launch.compose(overrides)
         except UsageError as error:
-            if not self.skips_invalid:
+            if self._search.is_listed:
                 raise
             return self._enter_invalid(suggestion, replicate, overrides, str(error))
-        base_seed, digest = config.seed, self.digest(config)
+        digest = self.digest(config)
         if promoted is not None:
             replicate = promoted.replicate
-        else:  # whatever its fidelity, a draw that came before comes under the next free seed
-            while (_lineage(config, base_seed + replicate), digest) in self._drawn:
+        else:  # a draw that was made before, at any fidelity, gets the next free seed
+            while (_lineage(config, replicate), digest) in self._drawn:
                 replicate += 1
-            self._drawn.add((_lineage(config, base_seed + replicate), digest))
-        keeps_state = config.fit.keep_state or suggestion.epochs is not None
-        seeded = dataclasses.replace(
-            config,
-            seed=base_seed + replicate,
-            fit=dataclasses.replace(config.fit, keep_state=keeps_state),
+            self._drawn.add((_lineage(config, replicate), digest))
+        fit = dataclasses.replace(
+            config.fit, keep_state=config.fit.keep_state or fidelity is not None
         )
-        key = (configuration_hash(seeded), digest)
-        if suggestion.epochs is not None:
-            overrides.append("fit.keep_state=true")
-        if replicate:
-            overrides.append(f"seed={seeded.seed}")
-        spent = self._configs[promoted.number].fit.fidelity or 0 if promoted else 0
-        number = self._number(key, seeded.study.trial)
-        seeded = dataclasses.replace(seeded, study=dataclasses.replace(seeded.study, trial=number))
+        config = dataclasses.replace(config, seed=config.seed + replicate, fit=fit)
+        key = (configuration_hash(config), digest)
+        number = self._number(key, config.study.trial)
+        config = dataclasses.replace(config, study=dataclasses.replace(config.study, trial=number))
+        spent = promoted.suggestion.epochs or 0 if promoted else 0
         job = Job(
-            number, suggestion, replicate, tuple(overrides),
-            epochs=(seeded.fit.fidelity or seeded.fit.epochs) - spent,
-            title=_title(suggestion, seeded, replicate),
-            program=program(seeded),
-            group=stack_group(seeded) if self._is_side_by_side else None,
+            number, suggestion, replicate, tuple(overrides), config, key,
+            epochs=config.fit.last_epoch - spent,
+            title=_title(suggestion, config, replicate),
+            program=program(config),
+            group=stack_group(config) if self._stacks_heads else None,
         )  # fmt: skip
-        self._entered[key] = job
-        self._keys[number] = key
-        self._configs[number] = seeded
+        self._jobs.append(job)
         record = self._records.get(key)
         if record is not None:
-            self._adopt(record, job)
-            # One whose artifacts could not be stored stores them, without training.
+            self._adopt(record, job, config)
+            # A trial whose artifacts could not be stored stores them, without training.
             is_ended = record.state in _ENDED and (
-                self._is_adaptive or names.ARTIFACT_FAILURE not in record.tags
+                self._search.is_adaptive or names.ARTIFACT_FAILURE not in record.tags
             )
-            job.outcome = outcome_of(record) if is_ended else None
+            job.outcome = self._outcome(record) if is_ended else None
         return job
 
-    def start(self, job: Job) -> list[str]:
-        """See `Book`: opens the trial's run, or finds it."""
-        key = self._keys[job.number]
-        if key not in self._records:
-            group = [each for each in self._entered.values() if each.group is not None
-                     and each.group == job.group and each.outcome is None] or [job]  # fmt: skip
-            self._make_runs(
-                [each for each in group if self._keys[each.number] not in self._records]
-            )
-        run_id = self._records[key].run_id
-        config = self._configs[job.number]
-        study = dataclasses.replace(config.study, run_id=run_id)
+    def start(self, job: Job) -> None:
+        """Creates the trial's run unless there is one, and puts it into the configuration."""
+        config = job.config
+        if config is None:
+            return
+        if job.key not in self._records:
+            run_id = self._store.create_trial(run_name(config), self._tags(job))
+            self._records[job.key] = self._store.trial(run_id)
+        study = dataclasses.replace(config.study, run_id=self._records[job.key].run_id)
         job.config = dataclasses.replace(config, study=study)
-        return [*job.overrides, f"study.trial={job.number}", f"study.run_id={run_id}"]
-
-    def _make_runs(self, jobs: Sequence[Job]) -> None:
-        """Runs for trials that have none, all at once."""
-        titles = [run_name(self._configs[job.number]) for job in jobs]
-        run_ids = self._store.create_trials(list(zip(titles, map(self._tags, jobs), strict=True)))
-        for job, run_id in zip(jobs, run_ids, strict=True):
-            self._records[self._keys[job.number]] = self._store.trial(run_id)
 
     def settle(self, job: Job, ending: Ending) -> Outcome:
-        """See `Book`: what the store says, now that the trial's process has ended."""
-        key = self._keys[job.number]
-        run_id = self._records[key].run_id
+        """Returns what the store has of a trial, and closes a run that its process left open."""
+        run_id = self._records[job.key].run_id
         record = self._store.trial(run_id)
         if record.state is State.RUNNING:
             self._store.mend()
             record = self._store.trial(run_id)
-        could_not_close = record.state is State.RUNNING or (
+        is_open = record.state is State.RUNNING or (
             record.state is State.WAITING and not ending.is_interrupted
         )
-        if could_not_close:
+        if is_open:
             self._store.fail(run_id, ending.failure, ending.details)
             record = self._store.trial(run_id)
-        elif record.state is State.FAILED and "infeasible" not in record.tags:
-            self._store.set_tags(run_id, {"failure": ending.failure[:5000]})
+        elif record.state is State.FAILED and names.INFEASIBLE not in record.tags:
+            self._store.set_tags(run_id, {names.FAILURE: ending.failure[:5000]})
             record = self._store.trial(run_id)
-        self._records[key] = record
-        return outcome_of(record)
+        self._records[job.key] = record
+        return self._outcome(record)
 
     def told(self, jobs: Sequence[Job]) -> None:
-        """See `Book`."""
+        """Records the position of the call in the sequence of all calls."""
         if self._is_read_only:
             return
-        place = self._event()
+        position = str(next(self._events))
         for job in jobs:
-            record = self._records[self._keys[job.number]]
-            self._store.set_tags(record.run_id, {"sweep.told": str(place)})
+            self._store.set_tags(self._records[job.key].run_id, {names.TOLD: position})
 
     def release(self, keep: Sequence[Job]) -> None:
-        """See `Book`."""
+        """Deletes the kept states of all trials but these."""
         if self._is_read_only:
             return
-        gone = self._released | {self._folder(job) for job in keep}
-        for job in self._entered.values():
-            folder = self._folder(job)
-            if folder is not None and folder not in gone:
-                self._released.add(folder)
+        for folder in set(map(self._folder, self._jobs)) - set(map(self._folder, keep)):
+            if folder is not None:
                 forget(folder)
 
+    def digest(self, config: Config) -> str:
+        """Returns the data's digest; reading the data also checks it and fills the cache."""
+        return self._digest(dataclasses.replace(config.data, batch_size=1))
+
     def _folder(self, job: Job) -> Path | None:
-        """Where its state stays; trials of one configuration share it, whatever their fidelity."""
-        config = self._configs.get(job.number)
-        if config is None or config.fit.fidelity is None:
+        """Returns the folder of the trial's state; all fidelities of a trial share it."""
+        if job.config is None or job.config.fit.fidelity is None:
             return None
-        return checkpoint_folder(config, self.digest(config))
+        return checkpoint_folder(job.config, self.digest(job.config))
 
     def _enter_invalid(
         self, suggestion: Suggestion, replicate: int, overrides: list[str], reason: str
     ) -> Job:
         text = "\n".join([*overrides, str(suggestion.index), str(replicate)])
         key = ("invalid-" + hashlib.sha256(text.encode()).hexdigest()[:12], "")
-        job = Job(self._number(key, None), suggestion, replicate, tuple(overrides),
-                  title=" ".join(f"{k}={v}" for k, v in suggestion.values.items()))  # fmt: skip
-        self._entered[key] = job
-        self._keys[job.number] = key
+        title = " ".join(f"{k}={v}" for k, v in suggestion.values.items())
+        job = Job(
+            self._number(key, None), suggestion, replicate, tuple(overrides), key=key, title=title
+        )
+        self._jobs.append(job)
         if key not in self._records and self._is_read_only:
             job.outcome = Outcome(State.FAILED, infeasible=reason)
             return job
         if key not in self._records:
-            tags = {**self._tags(job), "infeasible": reason[:5000], "configuration_hash": key[0]}
+            tags = {**self._tags(job), names.INFEASIBLE: reason[:5000]}
             run_id = self._store.create_trial(f"trial {job.number}", tags)
             self._store.fail(run_id, "", "")
             self._records[key] = self._store.trial(run_id)
-        job.outcome = outcome_of(self._records[key])
+        job.outcome = self._outcome(self._records[key])
         return job
 
     def _number(self, key: tuple[str, str], wanted: int | None) -> int:
@@ -270,83 +223,65 @@ class StudyBook:
         self._numbers.add(wanted)
         return wanted
 
-    def _adopt(self, record: TrialRecord, job: Job) -> None:
+    def _adopt(self, record: TrialRecord, job: Job, config: Config) -> None:
         if self._is_read_only:
             return
         tags = {k: v for k, v in self._tags(job).items() if k not in record.tags}
-        if "trial" in tags:  # it had no number, and was called by what it varied
-            tags["mlflow.runName"] = run_name(self._configs[job.number])
-        if tags or record.tags.get("mlflow.parentRunId") != self._store.parent_id:
+        if names.TRIAL in tags:  # it had no number, and was named after its hyperparameters
+            tags[names.RUN_NAME] = run_name(config)
+        if tags or record.tags.get(names.PARENT_RUN) != self._store.parent_id:
             self._store.adopt(record.run_id, tags)
 
     def _tags(self, job: Job) -> dict[str, str]:
         suggestion = job.suggestion
         tags = {
-            "trial": str(job.number),
-            "sweep.replicate": str(job.replicate),
-            "configuration": job.title[:5000],
+            names.TRIAL: str(job.number),
+            names.REPLICATE: str(job.replicate),
+            names.CONFIGURATION: job.title[:5000],
+            names.CONFIGURATION_HASH: job.key[0],
         }
-        if self._is_adaptive:
+        if job.key[1]:
+            tags[names.DATA_DIGEST] = job.key[1]
+        if self._search.is_adaptive:
             tags |= {
-                "sweep.suggestion": str(suggestion.index),
-                "sweep.asked": str(self._asked[suggestion.index]),
-                "sweep.values": json.dumps(dict(suggestion.values)),
+                names.SUGGESTION: str(suggestion.index),
+                names.ASKED: str(self._asked[suggestion.index]),
+                names.VALUES: json.dumps(dict(suggestion.values)),
             }
         if suggestion.promoted_from is not None:
-            tags["sweep.promoted_from"] = str(suggestion.promoted_from)
+            tags[names.PROMOTED_FROM] = str(suggestion.promoted_from)
         if suggestion.bracket is not None:
-            tags |= {"sweep.bracket": str(suggestion.bracket), "sweep.rung": str(suggestion.rung)}
-        config = self._configs.get(job.number)
-        if config is not None:
-            tags |= {
-                "configuration_hash": configuration_hash(config),
-                "data_digest": self.digest(config),
-            }
+            tags |= {names.BRACKET: str(suggestion.bracket), names.RUNG: str(suggestion.rung)}
         return tags
 
-    def _event(self) -> int:
-        self._next_event += 1
-        return self._next_event - 1
-
-    def digest(self, config: Config) -> str:
-        """The data's digest; reading it also finds its mistakes, and fills the picture cache."""
-        data = dataclasses.replace(config.data, batch_size=1)
-        name = json.dumps([dataclasses.asdict(data), dataclasses.asdict(config.target)])
-        if name not in self._digests:
-            self._digests[name] = prepare(config.data, config.target).digest
-        return self._digests[name]
-
-
-def outcome_of(record: TrialRecord) -> Outcome:
-    """A trial's record as the loop sees it."""
-    return Outcome(
-        state=record.state,
-        val_mae=record.metrics.get("best/val_mae", math.inf),
-        infeasible=record.tags.get("infeasible", ""),
-        failure=record.tags.get("failure", "") if record.state is State.FAILED else "",
-    )
+    def _outcome(self, record: TrialRecord) -> Outcome:
+        objective = self._launch.terms.objective
+        value = record.metrics.get(objective.metric, math.nan)
+        return Outcome(
+            state=record.state,
+            value=value,
+            cost=objective.cost(value),
+            infeasible=record.tags.get(names.INFEASIBLE, ""),
+            failure=record.tags.get(names.FAILURE, "") if record.state is State.FAILED else "",
+        )
 
 
-def _lineage(config: Config, seed: int) -> str:
-    """What a configuration is under a seed, whatever its fidelity."""
+def _lineage(config: Config, replicate: int) -> str:
+    """Returns the configuration's hash under a replicate's seed, without its fidelity."""
     fit = dataclasses.replace(config.fit, fidelity=None)
-    return configuration_hash(dataclasses.replace(config, seed=seed, fit=fit))
-
-
-def _key(trial: TrialRecord) -> tuple[str, str]:
-    return trial.configuration_hash, trial.data_digest
+    return configuration_hash(dataclasses.replace(config, seed=config.seed + replicate, fit=fit))
 
 
 def _best_last(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Where one configuration has several runs, the one to keep comes last.
+    """Returns the trials so that, of several runs of one configuration, the one to keep is last.
 
-    What a search was told stays what it was told.
+    A run whose result a search has is kept before all others.
     """
     rank = {State.COMPLETE: 3, State.PRUNED: 2, State.WAITING: 1, State.RUNNING: 1}
     return sorted(
         trials,
         key=lambda trial: (
-            "sweep.told" in trial.tags, rank.get(trial.state, 0), trial.number is not None
+            names.TOLD in trial.tags, rank.get(trial.state, 0), trial.number is not None
         ),
     )  # fmt: skip
 

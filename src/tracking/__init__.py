@@ -1,4 +1,4 @@
-"""What MLflow keeps. The one door to it; nothing here knows data or models by their types."""
+"""The only package that uses MLflow. It does not know the types of data and models."""
 
 from src.core.names import State
 from src.tracking.curves import sibling_curves

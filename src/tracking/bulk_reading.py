@@ -1,17 +1,15 @@
-"""Everything that a study's trials have recorded, read at once: a report needs it all."""
+"""Curves and predictions of a study's trials, read in bulk for reports."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-import mlflow
 import pandas as pd
-from mlflow.tracking import MlflowClient
-from pyarrow import parquet
+from mlflow import MlflowClient
 
 from src.records.trial import TrialRecord
 from src.tracking.artifacts import local_folder
 from src.tracking.retry import patient
+from src.tracking.store import sqlite_file
 
 _QUERY = """
     SELECT metrics.run_uuid, metrics.key, metrics.step, metrics.value FROM metrics
@@ -23,82 +21,63 @@ _QUERY = """
 
 @patient
 def read_curves(study: str, trials: Sequence[TrialRecord], keys: Sequence[str]) -> pd.DataFrame:
-    """Metrics of every finished epoch.
+    """Returns metrics of every finished epoch.
 
-    From a SQLite store in one query: MLflow offers one call for each run and metric, which takes
-    a hundred times as long for a thousand trials. Other stores are asked in that way.
+    A SQLite store is read in one query, since MLflow's client has one call for each run and metric,
+    which takes a hundred times as long for a thousand trials. Other stores are read that way.
 
     Args:
         study: The study's name.
-        trials: Which of its trials.
+        trials: Trials of the study.
         keys: Metrics, such as `mae/val`.
 
     Returns:
-        Columns run_id, epoch and the keys; ordered by trial and epoch. Where an epoch was logged
-        twice, the later value counts; where a metric was not logged, it is NaN.
+        Columns run_id, epoch and the keys; ordered by trial and epoch. If an epoch was logged
+        twice, the later value counts; a metric that was not logged is NaN.
     """
-    database = _sqlite_file()
+    database = sqlite_file()
     if database is not None:
-        places = ", ".join("?" * len(keys))
+        marks = ", ".join("?" * len(keys))
         with sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True) as connection:
-            rows = connection.execute(_QUERY.format(places), (study, *keys)).fetchall()
+            rows = connection.execute(_QUERY.format(marks), (study, *keys)).fetchall()
         connection.close()
     else:
-        rows = list(_ask(trials, keys))
+        history = MlflowClient().get_metric_history
+        rows = [
+            (trial.run_id, key, point.step, point.value)
+            for trial in trials
+            for key in keys
+            for point in sorted(history(trial.run_id, key), key=lambda point: point.timestamp)
+        ]
     points = pd.DataFrame(rows, columns=["run_id", "key", "epoch", "value"])
     points["value"] = points["value"].astype(float)
-    table = points.pivot_table(
-        index=["run_id", "epoch"], columns="key", values="value", aggfunc="last"
-    )
-    table = table.reindex(columns=list(keys)).rename_axis(columns=None)
     wanted = [trial.run_id for trial in trials]
-    table = table[table.index.get_level_values("run_id").isin(wanted)].reset_index()
-    order = {run_id: place for place, run_id in enumerate(wanted)}
-    return table.sort_values(
-        ["run_id", "epoch"],
-        key=lambda column: column.map(order) if column.name == "run_id" else column,
-        ignore_index=True,
-    )
+    points["run_id"] = pd.Categorical(points["run_id"], wanted)  # none for other trials
+    table = points.pivot_table("value", ["run_id", "epoch"], "key", aggfunc="last", observed=True)
+    table = table.reindex(columns=list(keys)).rename_axis(columns=None).reset_index()
+    return table.astype({"run_id": str})
 
 
 @patient
 def read_predictions(
     trial: TrialRecord, part: str, columns: list[str] | None = None
 ) -> pd.DataFrame | None:
-    """What the trial's best epoch predicts for each face of a part.
+    """Returns the predictions of a trial's best epoch for each face of a part.
 
     Args:
-        trial: Of any study.
-        part: `train` (the measured faces of it), `val` or `test`.
-        columns: Which of row, file_name, age and prediction (years); None for all.
+        trial: A trial of any study.
+        part: `train` (its measured faces), `val` or `test`.
+        columns: Columns to read; None for all.
 
     Returns:
-        One row for each face; None where it was not kept.
+        One row for each face; None if predictions were not kept.
     """
     path = f"predictions/{part}.parquet"
     local = local_folder(trial.artifact_uri)
     if local is not None:
         file = local / path
-        # pandas' own reader takes twice as long for such small files.
-        return parquet.read_table(file, columns=columns).to_pandas() if file.is_file() else None
+        return pd.read_parquet(file, columns=columns) if file.is_file() else None
     client = MlflowClient()
     if all(file.path != path for file in client.list_artifacts(trial.run_id, "predictions")):
         return None
     return pd.read_parquet(client.download_artifacts(trial.run_id, path), columns=columns)
-
-
-def _sqlite_file() -> Path | None:
-    """The store's file, where it is one."""
-    uri = mlflow.get_tracking_uri()
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
-
-
-def _ask(
-    trials: Sequence[TrialRecord], keys: Sequence[str]
-) -> Iterator[tuple[str, str, int, float]]:
-    client = MlflowClient()
-    for trial in trials:
-        for key in keys:
-            history = client.get_metric_history(trial.run_id, key)
-            for point in sorted(history, key=lambda point: point.timestamp):
-                yield trial.run_id, key, point.step, point.value

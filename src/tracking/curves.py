@@ -1,51 +1,39 @@
-"""The learning curves of a study's other trials, as they stand in the store."""
+"""Learning curves of a study's other trials."""
 
 import functools
 
-from mlflow.entities import Run as MlflowRun
-from mlflow.entities import RunStatus
-from mlflow.tracking import MlflowClient
+from mlflow import MlflowClient
 
 from src.tracking.retry import patient
-from src.tracking.store import search_all
-
-_KEY = "mae/val"
+from src.tracking.store import find_runs
 
 
 @patient
 def sibling_curves(
-    experiment_id: str, study: str, data_digest: str, own_run_id: str
+    experiment_id: str, study: str, data_digest: str, own_run_id: str, metric: str
 ) -> list[tuple[float, ...]]:
-    """Validation MAE (years) after each finished epoch of every other trial of the study.
+    """Returns a metric after each finished epoch of every other trial of the study.
 
-    Trials that run now count as far as they have come; runs without an epoch are left out.
+    Running trials count with the epochs that they have finished; runs without an epoch are left
+    out.
 
     Args:
         experiment_id: MLflow's.
-        study: The study's name, which has no quotes (see `src.config`).
+        study: The study's name, which has no quotes.
         data_digest: Only trials on the same faces and split can be compared.
-        own_run_id: The run that asks.
+        own_run_id: The run of the calling trial.
+        metric: Per-epoch metric, such as `mae/val`.
     """
     query = f"tags.study = '{study}' and tags.data_digest = '{data_digest}'"
     return [
-        _curve(run)
-        for run in search_all(experiment_id, query)
-        if run.info.run_id != own_run_id and _KEY in run.data.metrics
+        _curve(run.info.run_id, metric, frozenset(run.data.metrics.items()))
+        for run in find_runs([experiment_id], query)
+        if run.info.run_id != own_run_id and metric in run.data.metrics
     ]
 
 
-def _curve(run: MlflowRun) -> tuple[float, ...]:
-    if RunStatus.is_terminated(RunStatus.from_string(run.info.status)):
-        return _ended_curve(run.info.run_id, run.info.end_time)
-    return _read_curve(run.info.run_id)
-
-
 @functools.cache
-def _ended_curve(run_id: str, end_time: int) -> tuple[float, ...]:
-    """An ended run's curve never changes, unless the run is opened again and ends once more."""
-    return _read_curve(run_id)
-
-
-def _read_curve(run_id: str) -> tuple[float, ...]:
-    points = MlflowClient().get_metric_history(run_id, _KEY)
+def _curve(run_id: str, metric: str, latest: frozenset[tuple[str, float]]) -> tuple[float, ...]:
+    """Returns a run's curve; it is read again only if the latest values of its metrics changed."""
+    points = MlflowClient().get_metric_history(run_id, metric)
     return tuple(point.value for point in sorted(points, key=lambda point: point.step))

@@ -1,19 +1,19 @@
-"""MLflow's model registry: models that trials kept, and versions made of the chosen ones."""
+"""MLflow's model registry: models that trials kept, and registered versions of the best."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
-from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
 
+from src.config import TargetConfig
+from src.core import names
+from src.tracking.links import model_link
 from src.tracking.retry import patient
 
-MODEL = "face-age"
 CHAMPION = "champion"
-_DESCRIPTION = "Guesses ages from faces. Each version is the chosen trial of a study."
 _MAX_DESCRIPTION = 5000  # characters: the column's width, which PostgreSQL enforces
 
 
@@ -34,74 +34,76 @@ class Version:
     replaced: str
 
     def page(self) -> str:
-        """Where a bare `mlflow ui` on this machine shows it."""
-        return f"http://127.0.0.1:5000/#/models/{self.model}/versions/{self.number}"
+        """Returns the link to it on MLflow's page."""
+        return model_link(self.model, self.number)
 
 
 @patient
 def kept_model(experiment_id: str, run_id: str) -> str | None:
-    """Id of the model that a trial kept last; None if it kept none, or its files are gone."""
+    """Returns the id of the model that a trial kept last; None if it has none with its files."""
     client = MlflowClient()
     found = client.search_logged_models(
         [experiment_id],
         f"source_run_id = '{run_id}'",
         order_by=[{"field_name": "creation_timestamp", "ascending": False}],
     )
-    for model in found:
-        whole = model.status is LoggedModelStatus.READY
-        if whole and client.list_logged_model_artifacts(model.model_id):
-            return str(model.model_id)
-    return None
+    ids = (str(model.model_id) for model in found if model.status is LoggedModelStatus.READY)
+    return next((id_ for id_ in ids if client.list_logged_model_artifacts(id_)), None)
 
 
 def load_model(model_id: str) -> Any:
-    """The Keras model, as the trial kept it."""
+    """Returns the Keras model that a trial kept."""
     import mlflow.keras
 
     return mlflow.keras.load_model(f"models:/{model_id}")
 
 
 @patient
-def register(model_id: str, study: str, card: str, tags: Mapping[str, str]) -> Version:
-    """Make a kept model the newest version of the registered one, and the champion.
+def register(
+    model_id: str, study: str, card: str, tags: Mapping[str, str], target: TargetConfig
+) -> Version:
+    """Registers a kept model as the newest version and as the champion.
 
     The version refers to the model by its id, and MLflow copies the model's location, which is
-    relative where the experiment's is; so the project's folder stays movable.
+    relative if the experiment's is; so the project's folder stays movable.
 
     Args:
-        model_id: See `kept_model`.
+        model_id: Id of a kept model.
         study: Its study, which gets an alias of its own too, such as `champion-small`.
         card: The model card, Markdown.
-        tags: What the version is found by.
+        tags: Tags of the version.
+        target: What it predicts.
     """
-    client = MlflowClient()
-    try:
-        client.create_registered_model(MODEL, description=_DESCRIPTION)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    before = client.get_registered_model(MODEL).aliases.get(CHAMPION)
+    client, model = MlflowClient(), f"face-{target.name}"
+    text = (
+        f"Predicts {target.name} in {target.unit} from pictures of faces. "
+        "Each version is the best trial of a study."
+    )
+    if not client.search_registered_models(f"name = '{model}'"):
+        client.create_registered_model(model, description=text)
+    before = client.get_registered_model(model).aliases.get(CHAMPION)
     created = client.create_model_version(
-        MODEL,
+        model,
         source=f"models:/{model_id}",
         run_id=client.get_logged_model(model_id).source_run_id,
-        tags={**tags, "study": study},
+        tags={**tags, names.STUDY: study},
         description=_shortened(card),
         model_id=model_id,
     )
     alias = f"{CHAMPION}-{re.sub('[^A-Za-z0-9_-]', '-', study)}"  # MLflow allows nothing else
     for name in (CHAMPION, alias):
-        client.set_registered_model_alias(MODEL, name, created.version)
-    return Version(MODEL, str(created.version), alias, _told(client, before) if before else "")
+        client.set_registered_model_alias(model, name, created.version)
+    replaced = _replaced(client, model, before) if before else ""
+    return Version(model, str(created.version), alias, replaced)
 
 
-def _told(client: MlflowClient, number: str) -> str:
-    study = client.get_model_version(MODEL, number).tags.get("study", "unknown")
+def _replaced(client: MlflowClient, model: str, number: str) -> str:
+    study = client.get_model_version(model, number).tags.get(names.STUDY, "unknown")
     return f'version {number} of study "{study}"'
 
 
 def _shortened(card: str) -> str:
     if len(card) <= _MAX_DESCRIPTION:
         return card
-    ending = "\n\n… the whole card is the run's `model_card.md`."
+    ending = f"\n\n… the whole card is the run's `{names.MODEL_CARD_FILE}`."
     return card[: _MAX_DESCRIPTION - len(ending)].rpartition("\n")[0] + ending

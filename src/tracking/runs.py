@@ -1,48 +1,39 @@
-"""Runs of trials: opened, one or many side by side, and each closed in its true state."""
+"""Opening and closing the runs of trials."""
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from mlflow.entities import Run as MlflowRun
-from mlflow.entities import RunStatus
+from mlflow import MlflowClient, entities
+from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
+from src.core import names
 from src.core.console import stderr
-from src.core.names import ARTIFACT_FAILURE, State
-from src.tracking import entries
-from src.tracking.entries import Entries, NewRun
+from src.core.names import State
 from src.tracking.retry import patient
-from src.tracking.run import Run, write_waiting
-from src.tracking.store import (
-    context_tags,
-    mend_stale_runs,
-    open_store,
-    process_tags,
-    search_all,
-)
+from src.tracking.run import Run
+from src.tracking.store import context_tags, find_runs, mend_stale_runs, open_store, process_tags
 
 _ENDINGS = {
-    "infeasible",
-    "pruned",
-    "failure",
-    ARTIFACT_FAILURE,
-}  # tags that say why a trial ended as it did
-_RUNNING = RunStatus.to_string(RunStatus.RUNNING)
-_NUM_IDS_A_QUERY = 200
+    names.INFEASIBLE,
+    names.PRUNED,
+    names.FAILURE,
+    names.ARTIFACT_FAILURE,
+}
 
 
 @dataclass(frozen=True)
 class Start:
-    """How a trial's run is opened.
+    """Specification of a trial's run.
 
     Attributes:
         name: Name of a new run.
-        tags: Tags of the run; `state` is kept here.
-        resume_id: Run to go on with. It must still exist, and be neither finished nor another
-            configuration's, which its tag `configuration_hash` tells; else a new run is opened.
+        tags: Tags of the run; `state` is added.
+        resume_id: Run to resume. It is resumed if it exists, is not finished, and has no other
+            tag `configuration_hash`; otherwise a new run is opened.
     """
 
     name: str
@@ -51,9 +42,7 @@ class Start:
 
 
 class Runs:
-    """Runs that are open side by side in one process.
-
-    What is logged to one is written at once, and what is logged to several `together` in one go.
+    """Runs that are open in one process.
 
     Attributes:
         all: Every run, in the order of its start.
@@ -61,86 +50,56 @@ class Runs:
 
     def __init__(self, runs: Sequence[Run]) -> None:
         self.all = tuple(runs)
-        self._is_together = False
 
     @property
     def open(self) -> list[Run]:
-        """Those whose ends are not written yet, and that the store has not refused."""
-        return [run for run in self.all if run.is_open and run.fault is None]
-
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """What the body logs to any of the runs, files apart, is written when it ends.
-
-        In one transaction where the store is a SQLite database. A busy store is waited for,
-        unless nothing but numbers of epochs was logged: they go on waiting. If the body raises,
-        all waits until the runs end. A run that the store refuses has a `fault` afterwards.
-        """
-        if self._is_together:
-            yield
-            return
-        self._hold(True)
-        try:
-            yield
-        finally:
-            self._hold(False)
-        write_waiting(self.all)
-
-    def log_epochs(self, runs: Sequence[Run], records: Sequence[Mapping[str, float]]) -> None:
-        """A finished epoch of each of these runs; see `Run.log_epochs`."""
-        with self.together():
-            for run, record in zip(runs, records, strict=True):
-                run.log_epochs([record])
+        """Runs whose ends are not written yet."""
+        return [run for run in self.all if run.is_open]
 
     def close(self, runs: Sequence[Run]) -> None:
-        """End these runs as what they are: complete, cut short, or infeasible."""
-        self._end(runs, _true_ending)
+        """Ends each run as complete, pruned or infeasible.
+
+        Raises:
+            MlflowException: If the store refused an end, after all others were written.
+        """
+        with ExitStack() as ends:  # runs all of them, and raises afterwards
+            for run in runs:
+                ends.callback(run.end, *_true_ending(run))
 
     def fail(self, runs: Sequence[Run]) -> None:
-        """End these runs as FAILED, with the exception that is being handled.
+        """Ends each run as FAILED, with the traceback of the handled exception as an artifact.
 
-        Its traceback is kept with each as the artifact `traceback.txt`. A store that cannot even
-        be told is mentioned on screen: the first fault is the one to raise.
+        A failure of the store is printed, since the exception that is being handled matters more.
         """
-        with _second_fault_told():
-            for run in runs:
-                run.log_text(traceback.format_exc(), "traceback.txt")
-        with _second_fault_told():
-            self._end(runs, lambda run: (RunStatus.FAILED, State.FAILED))
+        for run in runs:
+            with _store_failure_printed():
+                run.log_text(traceback.format_exc(), names.TRACEBACK_FILE)
+            with _store_failure_printed():
+                run.end("FAILED", State.FAILED)
 
     def interrupt(self, runs: Sequence[Run]) -> None:
-        """End these runs as KILLED: they are WAITING, and their command makes them go on."""
-        with _second_fault_told():
-            self._end(runs, lambda run: (RunStatus.KILLED, State.WAITING))
-
-    def _end(self, runs: Sequence[Run], ending: Callable[[Run], tuple[int, State]]) -> None:
-        with self.together():
-            for run in runs:
-                run.end(*ending(run))
-
-    def _hold(self, is_held: bool) -> None:
-        self._is_together = is_held
-        for run in self.all:
-            run.is_held = is_held
+        """Ends each run as KILLED with the state WAITING: the same command resumes it."""
+        for run in runs:
+            with _store_failure_printed():
+                run.end("KILLED", State.WAITING)
 
 
 @contextmanager
 def trial_runs(experiment: str, starts: Sequence[Start], system_metrics: bool) -> Iterator[Runs]:
-    """Open the runs of trials that run side by side, and close each in its true state.
+    """Opens the runs of trials, and closes each in its true state.
 
-    When the body ends, those that are still open are FINISHED, also of trials that are cut short,
-    or FAILED where infeasible. They are KILLED when it is interrupted; FAILED, with the traceback,
-    when it raises. Before, runs on this host whose process has died are marked KILLED.
+    When the body ends, runs that are still open are FINISHED, or FAILED where infeasible. They are
+    KILLED when it is interrupted, and FAILED with the traceback when it raises. Before, runs on
+    this host whose process has died are marked as KILLED.
 
     Args:
-        experiment: Name of the experiment; created where it is missing.
+        experiment: Name of the experiment; created if it is missing.
         starts: One for each trial.
-        system_metrics: Whether to record CPU, memory and GPU. The runs share a process, so that
-            the first one's are those of all.
+        system_metrics: Whether to record CPU, memory and GPU of this process with the first run.
     """
     experiment_id = open_store(experiment)
     mend_stale_runs(experiment_id)
-    runs = Runs(_open(experiment_id, starts))
+    runs = Runs([_open(experiment_id, start) for start in starts])
     monitor = _start_monitor(runs.all[0]) if system_metrics and starts else None
     try:
         yield runs
@@ -159,78 +118,51 @@ def trial_runs(experiment: str, starts: Sequence[Start], system_metrics: bool) -
 
 @contextmanager
 def trial_run(
-    experiment: str,
-    name: str,
-    tags: Mapping[str, str],
-    resume_id: str | None,
-    system_metrics: bool,
+    experiment: str, name: str, tags: Mapping[str, str], resume_id: str | None, system_metrics: bool
 ) -> Iterator[Run]:
-    """One trial's run; see `trial_runs` and `Start`."""
+    """Opens one trial's run, as `trial_runs` does."""
     with trial_runs(experiment, [Start(name, tags, resume_id)], system_metrics) as runs:
-        (run,) = runs.all
-        if run.fault is not None:
-            raise run.fault
-        yield run
+        yield runs.all[0]
 
 
-def _open(experiment_id: str, starts: Sequence[Start]) -> list[Run]:
-    """Each start's run, in their order: the one to go on with, or a new one."""
-    running = {**process_tags(), "state": State.RUNNING}
-    before = _find(experiment_id, starts)
-    resumed = {
-        run.info.run_id: Entries(
-            tags={**start.tags, **running},
-            dropped_tags=run.data.tags.keys() & _ENDINGS,
-            status=_RUNNING,
-        )
-        for start, run in zip(starts, before, strict=True)
-        if run is not None
-    }
-    new = [
-        NewRun(start.name, {**context_tags(), **start.tags, **running}, _RUNNING)
-        for start, run in zip(starts, before, strict=True)
-        if run is None
-    ]
-    refused = patient(entries.write)(resumed)
-    created = iter(entries.create(experiment_id, new))
-    runs = []
-    for run in before:
-        run_id, artifact_uri = (run.info.run_id, run.info.artifact_uri) if run else next(created)
-        is_new = run is None or not run.data.params
-        runs.append(Run(run_id, experiment_id, is_new, artifact_uri))
-        runs[-1].fault = refused.get(run_id)  # deleted, just now
-    return runs
+@patient
+def _open(experiment_id: str, start: Start) -> Run:
+    client = MlflowClient()
+    tags = {**start.tags, **process_tags(), names.STATE: State.RUNNING}
+    before = _resumable(experiment_id, start)
+    if before is None:
+        all_tags = {**context_tags(), **tags}
+        made = client.create_run(experiment_id, run_name=start.name, tags=all_tags)
+        return Run(made.info.run_id, experiment_id, is_new=True)
+    run_id = before.info.run_id
+    client.log_batch(run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
+    for tag in _ENDINGS & before.data.tags.keys():
+        client.delete_tag(run_id, tag)
+    client.update_run(run_id, "RUNNING")
+    return Run(run_id, experiment_id, is_new=not before.data.params)
 
 
-def _find(experiment_id: str, starts: Sequence[Start]) -> list[MlflowRun | None]:
-    """For each start the run that it goes on with, if the experiment has it and it can."""
-    ids = [start.resume_id for start in starts if start.resume_id and start.resume_id.isalnum()]
-    found: dict[str | None, MlflowRun] = {}
-    for place in range(0, len(ids), _NUM_IDS_A_QUERY):
-        listed = ", ".join(f"'{run_id}'" for run_id in ids[place : place + _NUM_IDS_A_QUERY])
-        runs = search_all(experiment_id, f"attributes.run_id IN ({listed})")
-        found |= {run.info.run_id: run for run in runs}
-    return [
-        run if run is not None and _goes_on(run, start.tags) else None
-        for start, run in ((start, found.get(start.resume_id)) for start in starts)
-    ]
+def _resumable(experiment_id: str, start: Start) -> entities.Run | None:
+    """Returns the run that a start resumes; None for a new one.
+
+    A configuration with another fidelity has another hash: it is another trial.
+    """
+    if not start.resume_id or not start.resume_id.isalnum():
+        return None
+    own = start.tags.get(names.CONFIGURATION_HASH)
+    found = find_runs([experiment_id], f"attributes.run_id = '{start.resume_id}'")
+    fits = (run for run in found if run.data.tags.get(names.CONFIGURATION_HASH, own) == own)
+    return next(filter(_can_continue, fits), None)
 
 
-def _goes_on(run: MlflowRun, tags: Mapping[str, str]) -> bool:
-    """Whether a run can take in this trial. The same at another fidelity is another trial."""
-    key = "configuration_hash"
-    lacks_artifacts = ARTIFACT_FAILURE in run.data.tags
-    return bool(
-        (lacks_artifacts or run.info.status != RunStatus.to_string(RunStatus.FINISHED))
-        and run.data.tags.get(key, tags.get(key)) == tags.get(key)
-    )
+def _can_continue(run: entities.Run) -> bool:
+    return run.info.status != "FINISHED" or names.ARTIFACT_FAILURE in run.data.tags
 
 
 def _start_monitor(run: Run) -> SystemMetricsMonitor | None:
-    """MLflow's thread that looks at the machine; it ends when the run does."""
     try:
         monitor = SystemMetricsMonitor(run.id, resume_logging=True)
-    except Exception as error:  # of whatever driver it asks; no trial should fail for it
+    except Exception as error:  # from any driver; no trial should fail for it
         stderr.print(f"CPU, memory and GPU are not recorded: {error}")
         return None
     monitor.start()
@@ -238,15 +170,14 @@ def _start_monitor(run: Run) -> SystemMetricsMonitor | None:
 
 
 @contextmanager
-def _second_fault_told() -> Iterator[None]:
-    """Say that the store failed too, and go on: the first fault is the one to raise."""
+def _store_failure_printed() -> Iterator[None]:
     try:
         yield
     except (MlflowException, OSError) as error:
         stderr.print(f"The tracking store cannot be written: {error}")
 
 
-def _true_ending(run: Run) -> tuple[int, State]:
+def _true_ending(run: Run) -> tuple[str, State]:
     if run.infeasible:
-        return RunStatus.FAILED, State.FAILED
-    return RunStatus.FINISHED, State.PRUNED if run.pruned else State.COMPLETE
+        return "FAILED", State.FAILED
+    return "FINISHED", State.PRUNED if run.pruned else State.COMPLETE

@@ -1,28 +1,27 @@
-"""How often a study has looked at its test part: each look is counted before it is taken."""
+"""Evaluations on a study's test part; each is recorded before it is made."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from mlflow.entities import Run as MlflowRun
-from mlflow.tracking import MlflowClient
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
+from src.core import names
 from src.core.errors import UsageError
 from src.tracking.retry import patient
-from src.tracking.store import search_all
-
-_TAG = "test.taken."  # and the look's number; one tag each, since MLflow cuts long values
-_TEST_MAE = "test/mae"
+from src.tracking.store import find_runs
+from src.tracking.study import is_parent
 
 
 @dataclass(frozen=True)
-class Look:
-    """One look at a study's test part.
+class Evaluation:
+    """An evaluation on a study's test part.
 
     Attributes:
-        time: When, in UTC, such as `2026-11-02 12:00:03`.
-        trial: Name of the run whose model was measured.
+        time: In UTC, such as `2026-11-02 12:00:03`.
+        trial: Name of the run whose model was evaluated.
         run_id: Its id.
     """
 
@@ -34,78 +33,81 @@ class Look:
         return f"{self.trial} at {self.time} UTC"
 
 
-def looks(experiment_id: str, study: str) -> list[Look]:
-    """All looks of a study, the oldest first; a trial with `fit.evaluate_test=true` took one."""
-    runs = search_all(experiment_id, f"tags.study = '{study}'")
-    counted = [
-        Look(**json.loads(value))
+def evaluations(experiment_id: str, study: str) -> list[Evaluation]:
+    """Returns all test-set evaluations of a study, the oldest first.
+
+    A trial with `fit.evaluate_test=true` made one.
+    """
+    runs = find_runs([experiment_id], f"tags.study = '{study}'")
+    recorded = [
+        Evaluation(**json.loads(value))
         for run in runs
         for key, value in run.data.tags.items()
-        if key.startswith(_TAG)
+        if key.startswith(names.TEST_EVALUATION)
     ]
-    known = {look.run_id for look in counted}
+    known = {evaluation.run_id for evaluation in recorded}
     return sorted(
-        counted + [_own_look(run) for run in runs if _looked_by_itself(run, known)],
-        key=lambda look: look.time,
+        recorded + [_own_evaluation(run) for run in runs if _evaluated_itself(run, known)],
+        key=lambda evaluation: evaluation.time,
     )
 
 
 @patient
-def num_looks_elsewhere(experiment_id: str, study: str, data_digest: str) -> int:
-    """Trials of other studies that were measured on the same test part."""
-    query = f"tags.data_digest = '{data_digest}' and metrics.`{_TEST_MAE}` >= 0"
-    return sum(run.data.tags.get("study") != study for run in search_all(experiment_id, query))
+def num_evaluations_elsewhere(experiment_id: str, study: str, data_digest: str) -> int:
+    """Returns the number of other studies' trials that were evaluated on the same test part."""
+    query = f"tags.data_digest = '{data_digest}' and metrics.`{names.TEST_MAE}` >= 0"
+    runs = find_runs([experiment_id], query)
+    return sum(run.data.tags.get(names.STUDY) != study for run in runs)
 
 
-def refuse_another_look(study: str, earlier: Sequence[Look], again: bool) -> None:
-    """A test part is honest once: choosing by what it says makes it a second validation part.
+def refuse_another_evaluation(study: str, earlier: Sequence[Evaluation], again: bool) -> None:
+    """Refuses to evaluate twice: choosing by test errors makes a second validation part of them.
 
     Raises:
-        UsageError: If there was a look before, and nobody said that there may be another.
+        UsageError: If there was an evaluation before, and another one is not allowed explicitly.
     """
     if not earlier or again:
         return
     raise UsageError(
-        f'The test part of study "{study}" was looked at already: '
-        f"{', '.join(map(str, earlier))}. Received: STUDY={study}. Fix: keep to what was found "
-        f"then (test/mae of that run, unless it was cut short), or `make champion "
-        f'STUDY="{study}" AGAIN=1`, which is counted and told as look {len(earlier) + 1}'
+        f'Study "{study}" was evaluated on its test part already: '
+        f"{', '.join(map(str, earlier))}. Received: STUDY={study}. Fix: use the recorded result "
+        f"(test/mae of that run, unless it was interrupted), or `make champion "
+        f'STUDY="{study}" AGAIN=1`, which is recorded as test-set evaluation {len(earlier) + 1}'
     )
 
 
 @patient
-def count_look(experiment_id: str, study: str, trial_run_id: str) -> Look:
-    """Write down that a trial is about to be measured on the test part.
+def record_evaluation(experiment_id: str, study: str, trial_run_id: str) -> Evaluation:
+    """Records that a trial is about to be evaluated on the test part.
 
-    Before, not after: whoever kills the command once the number is known, or has it die while
-    it registers the model, has seen the number all the same.
+    It is recorded before: if the command is interrupted afterwards, the number may have been seen.
 
     Args:
         experiment_id: The study's.
-        study: Its name; its parent run keeps the count, or the trial where there is no parent.
+        study: Its name; its parent run has the record, or the trial if there is no parent.
         trial_run_id: The trial's.
     """
-    client = MlflowClient()
-    runs = search_all(experiment_id, f"tags.study = '{study}'")
+    runs = find_runs([experiment_id], f"tags.study = '{study}'")
     (trial,) = [run for run in runs if run.info.run_id == trial_run_id]
-    keeper = next((run for run in runs if run.data.tags.get("kind") == "study"), trial)
-    number = 1 + sum(key.startswith(_TAG) for run in runs for key in run.data.tags)
-    look = Look(_utc(datetime.now(UTC)), trial.info.run_name, trial_run_id)
-    client.set_tag(keeper.info.run_id, f"{_TAG}{number}", json.dumps(asdict(look)))
-    return look
+    holder = next((run for run in runs if is_parent(run)), trial)
+    number = 1 + sum(key.startswith(names.TEST_EVALUATION) for run in runs for key in run.data.tags)
+    evaluation = Evaluation(_utc(datetime.now(UTC)), trial.info.run_name, trial_run_id)
+    tag, value = f"{names.TEST_EVALUATION}{number}", json.dumps(asdict(evaluation))
+    MlflowClient().set_tag(holder.info.run_id, tag, value)
+    return evaluation
 
 
-def _looked_by_itself(run: MlflowRun, counted: set[str]) -> bool:
-    """Whether a trial has a test error from its own training, and not from a counted look."""
-    return _TEST_MAE in run.data.metrics and (
-        run.data.params.get("fit.evaluate_test") == "True" or run.info.run_id not in counted
+def _evaluated_itself(run: Run, recorded: set[str]) -> bool:
+    """Returns whether a trial has a test error from its own training."""
+    return names.TEST_MAE in run.data.metrics and (
+        run.data.params.get("fit.evaluate_test") == "True" or run.info.run_id not in recorded
     )
 
 
-def _own_look(run: MlflowRun) -> Look:
+def _own_evaluation(run: Run) -> Evaluation:
     milliseconds = run.info.end_time or run.info.start_time
     time = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return Look(_utc(time), run.info.run_name, run.info.run_id)
+    return Evaluation(_utc(time), run.info.run_name, run.info.run_id)
 
 
 def _utc(time: datetime) -> str:

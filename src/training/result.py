@@ -7,6 +7,7 @@ from src.config.schema import Direction
 from src.core import names
 from src.core.names import State
 from src.records.terms import Terms
+from src.tracking.links import run_link
 from src.training.history import History
 
 
@@ -72,8 +73,5 @@ class TrialResult:
         )
 
     def page(self) -> str:
-        """Returns the address of the run on the page of a bare `mlflow ui` on this machine."""
-        return (
-            f"http://127.0.0.1:5000/#/experiments/{self.experiment_id}/runs/{self.run_id}"
-            "?workflowType=machine_learning"
-        )
+        """Returns the link to the run on MLflow's page."""
+        return run_link(self.experiment_id, self.run_id)

@@ -89,8 +89,11 @@ def _reason_to_prune(trial: ActiveTrial) -> str:
     config, history = trial.config, trial.history
     if not pruning.is_due(config.pruner, len(history), config.fit.last_epoch):
         return ""
+    metric = history.objective.epoch_metric
+    if metric is None:  # such a pruner is refused
+        return ""
     siblings = sibling_curves(
-        trial.run.experiment_id, config.study.name, trial.dataset.digest, trial.run.id
+        trial.run.experiment_id, config.study.name, trial.dataset.digest, trial.run.id, metric
     )
     costs = [[history.objective.cost(value) for value in curve] for curve in siblings]
     return pruning.reason_to_prune(config.pruner, history.costs, costs, config.fit.last_epoch)

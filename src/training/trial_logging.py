@@ -94,7 +94,9 @@ def log_artifacts(
     def store_model() -> None:
         keep = config.tracking.keep_model
         if not run.pruned and (keep is KeepModel.all or (keep is KeepModel.best and is_best())):
-            run.log_model(inference_model(program.regressor), config.data.image_size)
+            run.log_model(
+                inference_model(program.regressor), config.data.image_size, config.target.output
+            )
 
     steps = {"tables": store_tables, "figures": store_figures, "model": store_model}
     failures = [failure for name, store in steps.items() if (failure := _failure(run, name, store))]

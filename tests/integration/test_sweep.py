@@ -13,13 +13,12 @@ from src.records.trial import TrialRecord
 from src.tracking.study import StudyStore
 from src.train import main
 from src.training.checkpoint import Checkpoint
-from tests.integration.small_backbone import build_small_backbone
 from tests.integration.stored import artifacts, curve
 
 pytestmark = pytest.mark.slow
 
-SMALL = ["hydra/launcher=basic", "data.num_images=60", "data.image_size=32", "data.batch_size=8",
-         "fit.epochs=3", "model.weights=null", "model.input_mode=unit",
+SMALL = ["hydra/launcher=basic", "model.backbone=tiny", "data.num_images=60", "data.image_size=32",
+         "data.batch_size=8", "fit.epochs=3", "model.weights=null", "model.input_mode=unit",
          "tracking.system_metrics=false", "tracking.keep_model=none", "study.name=s"]  # fmt: skip
 LINE = "optimizer.learning_rate=tag(log,interval(1e-3,1e-2))"
 
@@ -27,7 +26,6 @@ LINE = "optimizer.learning_rate=tag(log,interval(1e-3,1e-2))"
 @pytest.fixture
 def sweep(in_tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
     """Launch a sweep; its exit status and what it printed."""
-    monkeypatch.setattr("src.model.regressor.build_backbone", build_small_backbone)
     # Hydra closes all log handlers, and absl's closes pytest's standard error with itself.
     monkeypatch.setattr("absl.logging.PythonHandler.close", lambda self: None)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 
-from src.exploration.ages import seed_ages
+from src.exploration.labels import seed_ages
 
 
 @pytest.fixture
@@ -36,11 +36,11 @@ def test_fresh_clone_shows_its_faces_and_the_seed_study_without_tensorflow(eda, 
     assert not imported & {"tensorflow", "keras", "keras_tuner"}
     page = page_of(done, tmp_path)
     html = page.read_text("utf-8")
-    for shown in ("31.201159", "17.145060", "seed study", "Balance of the split", "64 ages"):
+    for shown in ("31.201159", "17.145060", "seed study", "Balance of the split", "64 labels"):
         assert shown in html
     assert not re.search(r"""(src|href)=["']https?://""", html)
     figures = {file.name for file in (page.parent / "figures").iterdir()}
-    assert figures == {"ages.png", "light.png", "traits.png", "split.png"}
+    assert figures == {"age_histogram.png", "light.png", "traits.png", "split.png"}
     assert (page.parent / "tables/age_statistics.csv").is_file()
 
 

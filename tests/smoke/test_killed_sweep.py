@@ -16,9 +16,10 @@ from src.tracking.study import StudyStore
 
 pytestmark = pytest.mark.slow
 
-SMALL = ["data.num_images=60", "data.image_size=32", "data.batch_size=8", "fit.epochs=4",
-         "model.weights=null", "model.input_mode=unit", "tracking.system_metrics=false",
-         "tracking.keep_model=none", "study.name=small"]  # fmt: skip
+SMALL = ["model.backbone=tiny", "data.num_images=60", "data.image_size=32", "data.batch_size=8",
+         "fit.epochs=4", "model.weights=null", "model.input_mode=unit",
+         "tracking.system_metrics=false", "tracking.keep_model=none",
+         "study.name=small"]  # fmt: skip
 SPACE = ["optimizer.learning_rate=tag(log,interval(1e-3,1e-2))", "model.dropout_rate=0,0.2,0.5"]
 SEARCHES = {
     "grid": ["optimizer.learning_rate=1e-2,1e-3", "model.dropout_rate=0,0.2"],
@@ -35,7 +36,7 @@ def start(folder: Path, environment: dict[str, str], *arguments: str) -> subproc
     folder.mkdir(exist_ok=True)
     with (folder / "log").open("a") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.small_train", "-m", *SMALL, *arguments],
+            [sys.executable, "-m", "src.train", "-m", *SMALL, *arguments],
             cwd=folder, env=environment, stdout=log, stderr=log,
         )  # fmt: skip
 

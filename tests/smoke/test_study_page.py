@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect
 from src.core.names import State
 from src.records import tables
 from src.records.terms import Terms
+from src.tracking.links import run_link
 from src.tracking.study import StudyStore
 from src.tracking.views import save_views, study_links
 from tests.smoke.test_page import bare_page, free_port, keep_picture
@@ -50,7 +51,8 @@ def study(in_tmp_path: Path) -> StudyStore:
                 "data.batch_size": 16, "model.dropout_rate": 0.0}  # fmt: skip
     add_trial(store, 7, diverged, [(9e8, 9e9)], State.FAILED)
     trials = store.trials()
-    save_views(store.experiment_id, "small", tables.varied_keys(trials), tables.axis_keys(trials))
+    varied, axes = tables.varied_keys(trials), tables.axis_keys(trials)
+    save_views(store.experiment_id, "small", varied, axes, Terms())
     links = study_links(store.experiment_id, "small", page="")
     text = tables.description(
         "Which is best?", tables.headline(trials, Terms()), links.markdown(), trials, Terms()
@@ -136,7 +138,7 @@ def test_links_of_a_study_show_its_trials_in_a_table_and_in_charts(
         expect(page.get_by_role("link", name=absent, exact=True)).to_have_count(0)
     keep_picture(page, "view_table")
 
-    page.goto(links.run)
+    page.goto(run_link(study.experiment_id, study.parent_id, root=server))
     expect(page.get_by_text("Which is best?").first).to_be_visible()
     page.get_by_text("Show more").click()
     expect(page.locator("td", has_text="COMPLETE")).to_have_count(len(complete))
@@ -147,7 +149,7 @@ def test_links_of_a_study_show_its_trials_in_a_table_and_in_charts(
     page.set_viewport_size(LARGE)
     assert page.url == links.charts
     expect(page.get_by_text("6 matching runs")).to_be_visible()
-    for section in ("Hyperparameters and error", "Learning rate", "Learning curves"):
+    for section in ("Hyperparameters and objective", "Learning rate", "Learning curves"):
         expect(page.get_by_text(section).first).to_be_visible()
     for axis in ("log10_learning_rate", "model.dropout_rate", "best/val_mae"):
         expect(page.locator(".parcoords .dimension").get_by_text(axis)).to_be_visible()

@@ -30,7 +30,7 @@ def start(tmp_path, environment, monkeypatch) -> Iterator[Callable[..., subproce
 
     def started(*arguments: str) -> subprocess.Popen:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.small_train", "-m", *SMALL, *arguments],
+            [sys.executable, "-m", "src.train", "-m", *SMALL, *arguments],
             env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             # Tests that run side by side ignore SIGINT, and their children would inherit that.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -193,6 +194,45 @@ def test_claims_are_read_from_the_trials_or_from_a_file() -> None:
         markdown, _ = report("one")
         assert "Dropout harms. | contradicted" in markdown
         assert ("The claims were stated after" in markdown) == is_late
+
+
+def test_target_and_objective_are_those_of_the_record() -> None:
+    part = predictions(40, 3.0).rename(columns={"age": "size"})
+    with open_study(EXPERIMENT, "sizes") as store:
+        store.open_parent({"question": "What?"})
+        for number in (1, 2):
+            shown = part.assign(prediction=part["prediction"] + number)
+            params = {"model.dropout_rate": f"0.{number}"}
+            parts = {"val": shown, "train": shown}
+            run_id = add_trial(store, number, params, parts, 3, label="size")
+            values = {
+                "target.name": "size", "target.unit": "mm", "target.range": [0.0, 300.0],
+                "target.bands": [[0, 99], [100, 300]], "study.objective": "last/val_mae",
+            }  # fmt: skip
+            file = Path(f"mlruns/artifacts/{run_id}/artifacts/config.json")
+            file.write_text(json.dumps(values))
+    markdown, _ = report("sizes")
+    assert "Validation MAE of the last epoch: **4.00 mm**" in markdown
+    tables = {file.name: file.read_text() for file in Path("experiments/sizes").glob("tables/*")}
+    assert tables["size_bands.csv"].splitlines()[1].startswith('0-99,40,"4.0 [')
+    assert tables["trials.csv"].startswith("trial,model.dropout_rate,last/val_mae,")
+    words = re.compile(r"\b(ages?|years?)\b", re.IGNORECASE)
+    assert not words.search(markdown)
+    assert not any(words.search(text) for text in tables.values())
+
+
+def test_key_missing_in_a_record_has_its_neutral_value() -> None:
+    with open_study(EXPERIMENT, "mixed") as store:
+        store.open_parent({"question": "What?"})
+        part = predictions(40, 3.0)
+        for number, later in enumerate(
+            ({}, {"model.backbone": "resnet50"}, {"model.backbone": "tiny"})
+        ):
+            params = {"model.dropout_rate": "0.1", "seed": str(number), **later}
+            add_trial(store, number + 1, params, {"val": part, "train": part}, 3)
+    study = read_study(EXPERIMENT, "mixed")
+    assert study.keys == ("model.backbone",)
+    assert study.groups == (0, 0, 1)
 
 
 def test_recorded_seed_study_needs_nothing_but_a_clone(capsys) -> None:

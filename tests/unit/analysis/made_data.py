@@ -59,6 +59,8 @@ def study_data(
                 "best/val_mae": errors.mean(), "best/train_mae": train.mean(),
                 "best/gap": errors.mean() - train.mean(), "best/epoch": 3.0,
                 "best/val_mae_low": errors.mean() - 0.4, "best/val_mae_high": errors.mean() + 0.4,
+                "last/val_mae": errors.mean() + 0.1, "last/train_mae": train.mean(),
+                "last/gap": errors.mean() + 0.1 - train.mean(),
                 "time/seconds_per_epoch": 10 + rng.normal(0, 1),
                 "val/median_predictor_mae": 13.0,
             }  # fmt: skip

@@ -13,9 +13,9 @@ from src.evaluation.final_test import FinalTest
 from src.evaluation.model_card import Access, model_card
 from src.records.terms import Terms
 from src.records.trial import TrialRecord
-from src.tracking.test_access import Look
+from src.tracking.test_access import Evaluation
 
-LOOK = Look("2026-11-02 12:00:03", "trial 5", "r5")
+EVALUATION = Evaluation("2026-11-02 12:00:03", "trial 5", "r5")
 TRIAL = TrialRecord(
     run_id="r5", number=5, name="trial 5", state=State.COMPLETE, configuration_hash="c",
     data_digest="d1g35t", tags={"mlflow.source.git.commit": "0123456789abcdef"}, params={},
@@ -36,7 +36,7 @@ TEST = FinalTest(
     predictions=pd.DataFrame(),
 )  # fmt: skip
 CHOICE = Choice(TRIAL, "small", num_trials=8, rank=1)
-ACCESS = Access([LOOK], num_elsewhere=0)
+ACCESS = Access([EVALUATION], num_elsewhere=0)
 
 
 @pytest.fixture
@@ -88,12 +88,12 @@ def test_card_says_how_the_trial_was_chosen(card) -> None:
 
 def test_card_lists_every_evaluation_of_the_test_part(card) -> None:
     assert "Test-set evaluation 1 of the study.\n" in card()
-    second = Look("2026-11-03 08:00:00", "trial 2", "r2")
+    second = Evaluation("2026-11-03 08:00:00", "trial 2", "r2")
     assert (
         "Test-set evaluation 2 of the study (trial 5 at 2026-11-02 12:00:03 UTC, trial 2 at "
         "2026-11-03 08:00:00 UTC): with each evaluation the number is less unbiased; 3 trials of "
         "other studies used the same test part.\n"
-    ) in card(Access([LOOK, second], num_elsewhere=3))
+    ) in card(Access([EVALUATION, second], num_elsewhere=3))
 
 
 def test_card_says_what_the_model_is_made_of_and_not_for(card) -> None:
@@ -119,7 +119,7 @@ def test_licence_of_real_faces_is_to_be_checked_by_the_user(compose_config, tmp_
 
 def test_card_fits_into_a_description(config) -> None:
     test = replace(TEST, bands=pd.concat([TEST.bands.tail(1)] * 9))
-    assert len(model_card(config, Terms(), CHOICE, test, Access([LOOK] * 9, 0))) < 5000
+    assert len(model_card(config, Terms(), CHOICE, test, Access([EVALUATION] * 9, 0))) < 5000
 
 
 def test_words_of_the_card_are_those_of_target_and_objective(config) -> None:

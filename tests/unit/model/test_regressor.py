@@ -7,7 +7,7 @@ from src.config.schema import Backbone, Config
 from src.core.errors import MissingFileError, UsageError
 from src.model import build_regressor, inference_model, initialise
 from src.model.backbone import build_backbone
-from src.model.regressor import IMAGENET_MEAN_BGR
+from src.model.regressor import IMAGENET_MEAN_BGR, divide
 
 pytestmark = pytest.mark.slow
 SIZE = 32
@@ -90,10 +90,27 @@ def test_freezing_reaches_as_far_as_it_is_told(tmp_path, build) -> None:
     assert trainable(build(weights, "model.freeze=conv1")) == whole - stem
 
 
-def test_every_block_that_may_be_named_exists() -> None:
-    names = [layer.name for layer in build_backbone(Backbone.resnet50, SIZE).layers]
-    for block in set(BACKBONES[Backbone.resnet50].freezable) - {"none", "backbone"}:
+@pytest.mark.parametrize("backbone", Backbone)
+def test_every_block_that_may_be_named_exists(backbone: Backbone) -> None:
+    names = [layer.name for layer in build_backbone(backbone, SIZE).layers]
+    for block in set(BACKBONES[backbone].freezable) - {"none", "backbone"}:
         assert any(name.startswith(f"{block}_") for name in names), block
+
+
+@pytest.mark.parametrize("freeze", ["conv1", "conv2", "conv3", "backbone"])
+def test_parts_of_a_divided_regressor_predict_as_the_whole(
+    compose_config, tmp_path, freeze: str
+) -> None:
+    path = tmp_path / "w.weights.h5"
+    build_backbone(Backbone.tiny, SIZE).save_weights(path)
+    model = compose_config(
+        "model.backbone=tiny", f"model.weights={path}", f"model.freeze={freeze}"
+    ).model
+    regressor = build_regressor(model, SIZE)
+    frozen, learner = divide(regressor, model)
+    assert frozen is not None
+    parts = learner.predict_on_batch(frozen.predict_on_batch(pictures()))
+    assert np.allclose(parts, regressor.predict_on_batch(pictures()), atol=1e-4)
 
 
 def test_weights_come_from_a_file_of_weights_or_of_a_regressor(tmp_path, build) -> None:

@@ -1,4 +1,4 @@
-"""What is typed, and what stands in `conf/sweep/`, as a space."""
+"""Command lines and files of `conf/sweep/`, read as a space."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,18 +8,19 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra_plugins.oracle_sweeper._command import Command, read
-from hydra_plugins.oracle_sweeper._core import check_settings
+from hydra_plugins.oracle_sweeper.sweeper import OracleSweeper
 from hydra_plugins.process_launcher.launcher import ProcessLauncher
 
 from src.cli.command_line import register_schema
 from src.core.errors import UsageError
+from src.search.settings import SweepSettings, check_settings
 from src.search.space import Choices, Condition, Interval
 
 CONF = Path(__file__).parents[3] / "conf"
 
 
 class Groups:
-    """Stands for Hydra's config loader: one group with three files."""
+    """Fake of Hydra's config loader: one group with three files."""
 
     def get_group_options(self, group: str, results_filter: Any = None) -> list[str]:
         return ["flip", "none", "standard"] if group == "augmentation" else []
@@ -56,7 +57,7 @@ def test_list_in_yaml_is_a_choice() -> None:
     assert typed(data__batch_size=[16, 32]).space[0].domain == Choices(("16", "32"))
 
 
-def test_condition_stands_in_a_tag() -> None:
+def test_condition_is_read_from_a_tag() -> None:
     command = typed("a=1,2,3", "b=tag('a=1,2',choice(x,y))")
     assert command.space[1].condition == Condition("a", ("1", "2"))
     both = typed("a=1,2", "b=tag(log,'a=1',interval(1,2))").space[1]
@@ -64,7 +65,7 @@ def test_condition_stands_in_a_tag() -> None:
     assert both.domain == Interval(1, 2, True, False)
 
 
-def test_what_is_typed_beats_the_sweep_file() -> None:
+def test_command_line_has_precedence_over_the_sweep_file() -> None:
     command = typed("data.batch_size=64", data__batch_size="choice(16,32)", seed="choice(0,1)")
     assert [h.key for h in command.space] == ["seed"]
     assert command.overrides({"seed": "1"}) == ["data.batch_size=64", "seed=1"]
@@ -109,16 +110,18 @@ def test_numbers_of_trials_are_quoted_for_hydra() -> None:
 
 
 @pytest.fixture
-def settings_of() -> Callable[[str], tuple[dict[str, Any], Command]]:
+def settings_of() -> Callable[[str], tuple[SweepSettings, Command]]:
     """The settings and the space of a shipped sweep."""
     register_schema()
 
-    def found(name: str) -> tuple[dict[str, Any], Command]:
+    def found(name: str) -> tuple[SweepSettings, Command]:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             tree = compose("config", overrides=[f"sweep={name}"], return_hydra_config=True)
             HydraConfig.instance().set_config(tree)
-        settings = tree.hydra.sweeper
-        return dict(settings), read(settings["params"], [f"sweep={name}"], Groups())
+        settings = OracleSweeper(
+            **{key: value for key, value in tree.hydra.sweeper.items() if key != "_target_"}
+        ).settings
+        return settings, read(settings.params, [f"sweep={name}"], Groups())
 
     return found
 
@@ -133,12 +136,12 @@ def settings_of() -> Callable[[str], tuple[dict[str, Any], Command]]:
 def test_shipped_sweeps_can_be_launched(settings_of, name: str, oracle: str, num_keys: int) -> None:
     settings, command = settings_of(name)
     check_settings(settings, command.space)
-    assert settings["oracle"] == oracle
+    assert settings.oracle == oracle
     assert len(command.space) == num_keys
     assert command.overrides({}) == [f"sweep={name}"]
 
 
-def test_seed_studys_grid_is_the_one_it_asked_about(settings_of) -> None:
+def test_seed_studys_grid_has_the_values_of_its_question(settings_of) -> None:
     settings, command = settings_of("lr_batch_dropout")
     values = {h.key: h.domain.numbers for h in command.space}
     assert values == {
@@ -146,12 +149,12 @@ def test_seed_studys_grid_is_the_one_it_asked_about(settings_of) -> None:
         "data.batch_size": (16, 32),
         "model.dropout_rate": (0, 0.2),
     }
-    assert settings["replicates"] >= 3
+    assert settings.replicates >= 3
 
 
 @pytest.mark.parametrize(("jobs", "cores"), [(0, None), (-1, None), (1, 0)])
 def test_launcher_needs_a_job_and_a_core(jobs: int, cores: int | None) -> None:
-    launcher = ProcessLauncher(jobs, cores, None)
+    launcher = ProcessLauncher(n_jobs=jobs, cores_per_job=cores)
     with pytest.raises(UsageError, match="must be >= 1"):
         launcher.setup(hydra_context=None, task_function=None, config=None)
 
@@ -160,3 +163,12 @@ def test_launcher_needs_a_job_and_a_core(jobs: int, cores: int | None) -> None:
 def test_what_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="Fix: "):
         typed(f"augmentation={text}")
+
+
+def test_values_of_a_list_are_added_to_the_fixed_overrides() -> None:
+    command = typed("fit.epochs=2")
+    assert command.overrides({"seed": "3", "model.dropout_rate": "0.1"}) == [
+        "fit.epochs=2", "seed=3", "model.dropout_rate=0.1",
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match=r"Received: fit\.epochs=2\. Fix: leave it out"):
+        command.overrides({"fit.epochs": "3"})

@@ -1,4 +1,4 @@
-"""Trees with changed values, against trees that Hydra composes from nothing."""
+"""Trees in which values are set, compared with trees that Hydra composes."""
 
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -22,7 +22,7 @@ FIRST = [
 
 @pytest.fixture(scope="module")
 def loads():
-    """A composer, and what it asks Hydra for."""
+    """A composer, one that has composed nothing, and the overrides that Hydra composed."""
     register_schema()
     loader = ConfigLoaderImpl(create_config_search_path(str(CONF)))
     asked: list[list[str]] = []
@@ -61,23 +61,29 @@ def test_changed_values_give_hydras_configuration(
     "overrides",
     [
         [*FIRST, "optimizer=sgd"],
-        [*FIRST[:3], "data.batch_size=16", "augmentation=seed"],
-        FIRST[:3],  # a key is left out
+        [*FIRST, "augmentation=seed", "data.batch_size=4"],
         [*FIRST, "+scale=small"],
         [*FIRST, "~trial"],
     ],
     ids=" ".join,
 )
-def test_whatever_is_no_value_is_composed_by_hydra(loads, overrides) -> None:
+def test_hydra_composes_once_for_each_choice_of_groups(loads, overrides) -> None:
     composer, from_nothing, asked = loads
     num_asked = len(asked)
     tree = composer(overrides)
+    again = composer([*overrides, "seed=7"])
     assert len(asked) == num_asked + 1
     assert to_config(tree) == to_config(from_nothing(overrides))
+    assert to_config(again) == to_config(from_nothing([*overrides, "seed=7"]))
+
+
+def test_key_that_is_left_out_has_its_default(loads) -> None:
+    composer, from_nothing, _ = loads
+    assert to_config(composer(FIRST[:3])) == to_config(from_nothing(FIRST[:3]))
 
 
 @pytest.mark.parametrize("mistake", ["model.dropout_rate=high", "model.dropuot_rate=0.1"])
-def test_mistakes_are_told_by_hydra(loads, mistake) -> None:
+def test_hydra_explains_mistakes(loads, mistake) -> None:
     composer, _, _ = loads
     with pytest.raises(HydraException):
         composer([*FIRST[:2], mistake, FIRST[3]])

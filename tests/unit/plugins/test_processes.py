@@ -1,6 +1,5 @@
 """Processes that run one job after another, with tasks of a millisecond."""
 
-import logging
 import os
 import signal
 import subprocess
@@ -17,14 +16,14 @@ from hydra import initialize_config_dir
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.plugins import Plugins
 from hydra.core.utils import JobStatus
-from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, RunMode
-from hydra_plugins.process_launcher._core import Exit, Processes, launch
-from hydra_plugins.process_launcher._worker import INTERRUPTED
+from hydra_plugins.process_launcher._core import Processes, launch
 from hydra_plugins.process_launcher.launcher import ProcessLauncher
 from omegaconf import DictConfig
+
+from src.core.errors import UsageError
+from src.search.loop import Ending
 
 ROOT = Path(__file__).parents[3]
 CONFIG = """
@@ -33,29 +32,19 @@ defaults:
 what: nothing
 hydra:
   sweep: {dir: jobs, subdir: "${hydra.job.num}"}
-  job: {chdir: false}
+  job: {chdir: false, env_set: {WHAT: set for all}}
 """
 
 
-def task(config: DictConfig) -> dict[str, Any]:
-    """Do what the job says, and tell about the process."""
-    state = {
-        "pid": os.getpid(),
-        "folder": Path(HydraConfig.get().runtime.output_dir).name,
-        "cwd": Path.cwd(),
-        "number": HydraConfig.get().job.num,
-        "what": os.environ.get("WHAT"),
-        "num_handlers": len(logging.getLogger().handlers) + len(logging._handlerList),
-        "launchers": [id(found) for found in Plugins.instance().discover(Launcher)],
-        "cores": sorted(os.sched_getaffinity(0)),
-        "gpu": os.environ.get("CUDA_VISIBLE_DEVICES"),
-    }
-    os.write(2, f"written by {config.what}\n".encode())
-    logging.getLogger("job").info("logged by %s", config.what)
-    print(f"printed by {config.what}")
-    match str(config.what):
+def task(what: str) -> dict[str, Any]:
+    """Do what the job says, and describe the process."""
+    os.write(2, f"written by {what}\n".encode())
+    print(f"printed by {what}")
+    match what:
         case "fail":
             raise ValueError("no luck")
+        case "mistake":
+            raise UsageError("Something typed is wrong")
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         case "exit":
@@ -64,22 +53,34 @@ def task(config: DictConfig) -> dict[str, Any]:
             os.chdir("/")
         case "sleep":
             signal.signal(signal.SIGTERM, signal.default_int_handler)
+            print("sleeping", flush=True)
             time.sleep(60)
-    return state
+    return {
+        "pid": os.getpid(),
+        "cwd": Path.cwd(),
+        "what": os.environ.get("WHAT"),
+        "cores": sorted(os.sched_getaffinity(0)),
+        "gpu": os.environ.get("CUDA_VISIBLE_DEVICES"),
+    }
+
+
+def hydra_task(config: DictConfig) -> dict[str, Any]:
+    """The same as a task of Hydra's."""
+    return task(str(config.what)) | {"number": HydraConfig.get().job.num}
 
 
 @contextmanager
 def made_launcher(n_jobs: int = 1, gpus: list[int] | None = None) -> Iterator[ProcessLauncher]:
-    """A launcher of the task, in the working directory."""
+    """A launcher of Hydra's task, in the working directory."""
     Path("conf").mkdir()
     Path("conf/config.yaml").write_text(CONFIG)
     with initialize_config_dir(str(Path("conf").resolve()), version_base="1.3"):
         hydra = GlobalHydra.instance().hydra
         config = hydra.compose_config("config", [], RunMode.MULTIRUN)
         HydraConfig.instance().set_config(config)
-        launcher = ProcessLauncher(n_jobs, None, gpus)
+        launcher = ProcessLauncher(n_jobs=n_jobs, gpus=gpus)
         context = HydraContext(hydra.config_loader, Callbacks(config))
-        launcher.setup(hydra_context=context, task_function=task, config=config)
+        launcher.setup(hydra_context=context, task_function=hydra_task, config=config)
         yield launcher
 
 
@@ -104,15 +105,19 @@ def workers(of: int | None = None) -> list[psutil.Process]:
     return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
-def run(processes: Processes, number: int, what: str = "nothing", program: Any = None) -> Exit:
-    processes.start(number, [f"what={what}", f"++hydra.job.env_set.WHAT={what}"], program)
-    (ended,) = processes.wait()
+def run(processes: Processes, number: int, what: str = "nothing", program: Any = None) -> Ending:
+    processes.start([number], task, [what], program)
+    ((_, ended),) = processes.wait()
     return ended
 
 
-def pid(ended: Exit) -> int:
-    assert ended.job_return is not None, ended.log.read_text()
-    return ended.job_return.return_value["pid"]
+def pid(ended: Ending) -> int:
+    assert not ended.failure, ended.details
+    return ended.value["pid"]
+
+
+def log(number: int) -> str:
+    return Path("jobs", str(number), "output.log").read_text()
 
 
 def test_jobs_of_one_program_share_a_process_and_others_have_their_own(processes) -> None:
@@ -135,10 +140,10 @@ def test_job_without_a_program_has_a_process_that_ends_with_it(processes) -> Non
 def test_process_of_the_same_program_is_preferred_to_a_free_slot(processes) -> None:
     two = processes(2)
     for number, program in ((1, "a"), (2, "b")):
-        two.start(number, ["what=nothing"], program)
-    ended: dict[int, Exit] = {}
+        two.start([number], task, ["nothing"], program)
+    ended: dict[int, Ending] = {}
     while len(ended) < 2:
-        ended |= {one.number: one for one in two.wait()}
+        ended |= dict(two.wait())
     a, b = pid(ended[1]), pid(ended[2])
     assert pid(run(two, 3, program="b")) == b
     assert pid(run(two, 4, program="a")) == a
@@ -147,60 +152,78 @@ def test_process_of_the_same_program_is_preferred_to_a_free_slot(processes) -> N
     assert len(workers()) == 2  # one has made room
 
 
-def test_nothing_of_a_job_is_left_for_the_next(processes) -> None:
+def test_directory_of_a_job_is_not_that_of_the_next(processes) -> None:
     one = processes()
     found = [
-        run(one, number, what, program="a").job_return.return_value
+        run(one, number, what, program="a").value
         for number, what in enumerate(("first", "wander", "third"), start=1)
     ]
     assert len({each["pid"] for each in found}) == 1
-    assert [each["number"] for each in found] == [1, 2, 3]
-    assert [each["folder"] for each in found] == ["1", "2", "3"]
-    assert [each["what"] for each in found] == ["first", "wander", "third"]
-    assert {each["cwd"] for each in found} == {Path.cwd()}
-    assert len({each["num_handlers"] for each in found}) == 1
-    assert found[0]["launchers"] == found[2]["launchers"]
+    assert [each["cwd"] for each in found] == [Path.cwd(), Path("/"), Path.cwd()]
+    assert {each["what"] for each in found} == {"set for all"}
 
 
 def test_each_job_prints_into_its_own_log(processes) -> None:
     one = processes()
-    logs = [run(one, number, f"w{number}", program="a").log.read_text() for number in (1, 2, 3)]
-    for number, log in enumerate(logs, start=1):
-        for how in ("printed", "written", "logged"):
-            assert f"{how} by w{number}" in log
-        assert log.count(" by w") == 3
+    for number in (1, 2, 3):
+        run(one, number, f"w{number}", program="a")
+        for how in ("printed", "written"):
+            assert f"{how} by w{number}" in log(number)
+        assert log(number).count(" by w") == 2
+
+
+def test_jobs_of_one_call_share_its_log(processes) -> None:
+    one = processes()
+    one.start([1, 2, 3], task, ["together"])
+    assert [number for number, _ in one.wait()] == [1]
+    assert {log(number) for number in (1, 2, 3)} == {log(1)}
+    run(one, 2, "alone")
+    assert "alone" in log(2)
+    assert "alone" not in log(1)
 
 
 def test_share_of_the_machine_belongs_to_the_slot(processes) -> None:
     two = processes(2, [5, 7])
     found = []
     for number in (1, 3):  # two at a time
-        two.start(number, ["what=nothing"], "a")
-        two.start(number + 1, ["what=nothing"], "a")
+        two.start([number], task, ["nothing"], "a")
+        two.start([number + 1], task, ["nothing"], "a")
         while len(found) < number + 1:
-            found += [ended.job_return.return_value for ended in two.wait()]
+            found += [ended.value for _, ended in two.wait()]
     shares = {(one["pid"], one["gpu"], tuple(one["cores"])) for one in found}
     assert len(shares) == 2  # the second two found what the first had left
     assert {gpu for _, gpu, _ in shares} == {"5", "7"}
 
 
-def test_failed_job_tells_why_and_ends_its_process(processes) -> None:
+def test_failed_job_says_why_and_ends_its_process(processes) -> None:
     one = processes()
     first = pid(run(one, 1, program="a"))
     failed = run(one, 2, "fail", program="a")
-    assert failed.job_return.status is JobStatus.FAILED
-    assert str(failed.job_return._return_value) == "no luck"
+    assert failed.failure == "ValueError: no luck"
+    assert "Traceback" in failed.details
+    assert not failed.is_lost
     assert not psutil.pid_exists(first)
     assert pid(run(one, 3, program="a")) != first
 
 
-@pytest.mark.parametrize(("what", "exit_code"), [("kill", -signal.SIGKILL), ("exit", 3)])
-def test_lost_process_is_one_lost_job(processes, what: str, exit_code: int) -> None:
+def test_mistake_of_a_person_has_no_traceback(processes) -> None:
+    failed = run(processes(), 1, "mistake")
+    assert failed.failure == "Something typed is wrong"
+    assert "error: Something typed is wrong" in failed.details
+    assert "Traceback" not in failed.details
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"), [("kill", "SIGKILL; the machine may have run"), ("exit", "status 3 (see")]
+)
+def test_lost_process_is_one_lost_job(processes, what: str, reason: str) -> None:
     one = processes()
     run(one, 1, program="a")
     lost = run(one, 2, what, program="a")
-    assert (lost.job_return, lost.exit_code) == (None, exit_code)
-    assert run(one, 3, program="a").job_return.status is JobStatus.COMPLETED
+    assert lost.is_lost
+    assert reason in lost.failure
+    assert f"printed by {what}" in lost.details or what == "kill"
+    assert not run(one, 3, program="a").failure
 
 
 def test_process_that_dies_while_it_waits_is_replaced(processes) -> None:
@@ -215,15 +238,14 @@ def test_process_that_dies_while_it_waits_is_replaced(processes) -> None:
 def test_stop_reaches_the_job_and_ends_every_process(processes) -> None:
     two = processes(2)
     first = pid(run(two, 1, program="a"))
-    two.start(2, ["what=sleep"], "a")
-    two.start(3, ["what=sleep"], "b")
+    two.start([2], task, ["sleep"], "a")
+    two.start([3], task, ["sleep"], "b")
     logs = [Path("jobs", number, "output.log") for number in "23"]
-    while not all(log.exists() and "logged by sleep" in log.read_text() for log in logs):
+    while not all(each.exists() and "sleeping" in each.read_text() for each in logs):
         assert not two.wait(0.1)
-    stopped = two.stop()
-    assert sorted(one.number for one in stopped) == [2, 3]
-    assert {one.job_return for one in stopped} == {None}
-    assert {one.exit_code for one in stopped} == {INTERRUPTED}
+    stopped = dict(two.stop())
+    assert sorted(stopped) == [2, 3]
+    assert all(ended.is_interrupted and not ended.failure for ended in stopped.values())
     assert not psutil.pid_exists(first)
     assert not workers()
 
@@ -236,17 +258,20 @@ def test_batch_has_a_process_for_each_job_and_leaves_none(in_tmp_path, capsys, m
     statuses = [result.status for result in results]
     assert statuses == [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.COMPLETED]
     assert results[0].return_value["pid"] != results[2].return_value["pid"]
+    assert [results[number].return_value["number"] for number in (0, 2)] == [0, 2]
+    with pytest.raises(ValueError, match="no luck"):
+        _ = results[1].return_value
     assert not workers()
 
 
 PARENT = """
 import sys
-from tests.unit.plugins.test_processes import Processes, made_launcher, run
+from tests.unit.plugins.test_processes import Processes, made_launcher, run, task
 if __name__ == "__main__":
     with made_launcher(2) as launcher:
         processes = Processes(launcher)
         run(processes, 1, program="a")
-        processes.start(2, ["what=sleep"], "b")
+        processes.start([2], task, ["sleep"], "b")
         print("ready", flush=True)
         processes.wait()
 """

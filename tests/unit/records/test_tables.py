@@ -77,7 +77,7 @@ def test_the_description_of_a_study_leads_to_its_views_and_ranks_ten_trials() ->
         trial(number, error=20 - number, params={"model.dropout_rate": f"0.{number}"})
         for number in range(1, 13)
     ]
-    links = StudyLinks(table="#/t", charts="#/c", run="")
+    links = StudyLinks(table="#/t", charts="#/c")
     lines = tables.description("Why?", "12 trials.", links.markdown(), trials, TERMS).splitlines()
     assert lines[:5] == ["Why?", "", "All trials: [table](#/t) · [charts](#/c)", "", "12 trials."]
     assert lines[6] == (

@@ -1,4 +1,4 @@
-"""keras-tuner's oracles as we drive them: costs, seeds, duplicates, failures, restarts."""
+"""Searches: costs, seeds, duplicates, failures, restarts."""
 
 import math
 from collections.abc import Callable
@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.search import oracles
-from src.search.oracles import Search, Suggestion
-from src.search.space import Choices, Condition, Hyperparameter, Interval, check_space
+from src.search.search import Search, Suggestion
+from src.search.settings import SweepSettings
+from src.search.space import Choices, Condition, Hyperparameter, Interval, Space, check_space
 
 # Importing keras-tuner imports TensorFlow.
 pytestmark = pytest.mark.slow
@@ -30,11 +31,17 @@ GRID = check_space(
 )
 FEW = check_space([Hyperparameter("model.dropout_rate", Choices(("0", "0.2", "0.5")))])
 
+
+def made(name: str, space: Space, seed: int = 0, max_epochs: int = 9, **settings) -> Search:
+    chosen = SweepSettings(oracle=name, seed=seed, **settings)
+    return chosen.search_class(chosen, space, max_epochs)
+
+
 SEARCHES: dict[str, Callable[[int], Search]] = {
-    "grid": lambda seed: oracles.grid(GRID, seed),
-    "random": lambda seed: oracles.random(LINE, seed, 12),
-    "bayesian": lambda seed: oracles.bayesian(LINE, seed, 9, 4, 1e-4, 2.6),
-    "hyperband": lambda seed: oracles.hyperband(LINE, seed, 9, 3, 1),
+    "grid": lambda seed: made("grid", GRID, seed),
+    "random": lambda seed: made("random", LINE, seed, max_trials=12),
+    "bayesian": lambda seed: made("bayesian", LINE, seed, max_trials=9, num_initial_points=4),
+    "hyperband": lambda seed: made("hyperband", LINE, seed),
 }
 
 
@@ -64,7 +71,7 @@ def epochs(asked: list[Suggestion]) -> int:
 
 
 def test_grid_is_the_product_all_at_once() -> None:
-    search = oracles.grid(GRID, 0)
+    search = made("grid", GRID)
     found = [dict(suggestion.values) for suggestion in iter(search.ask, None)]
     assert found == [
         {"optimizer.learning_rate": r, "data.batch_size": b, "model.dropout_rate": d}
@@ -75,7 +82,7 @@ def test_grid_is_the_product_all_at_once() -> None:
 def test_key_whose_condition_does_not_hold_is_left_out() -> None:
     child = Hyperparameter("model.dropout_position", Choices(("before", "after")),
                            Condition("model.dropout_rate", ("0.2", "0.5")))  # fmt: skip
-    found = [dict(s.values) for s in iter(oracles.grid(check_space([*FEW, child]), 0).ask, None)]
+    found = [dict(s.values) for s in iter(made("grid", check_space([*FEW, child])).ask, None)]
     assert len(found) == 5
     assert [v for v in found if v["model.dropout_rate"] == "0"] == [{"model.dropout_rate": "0"}]
 
@@ -86,7 +93,7 @@ def test_grid_of_any_shape_has_each_point_once(sizes: list[int]) -> None:
     space = check_space(
         [Hyperparameter(f"k{k}", Choices(tuple(map(str, range(n))))) for k, n in enumerate(sizes)]
     )
-    found = [tuple(s.values.values()) for s in iter(oracles.grid(space, 0).ask, None)]
+    found = [tuple(s.values.values()) for s in iter(made("grid", space).ask, None)]
     assert len(found) == len(set(found)) == math.prod(sizes)
 
 
@@ -100,11 +107,11 @@ def test_seed_zero_is_a_seed(name: str) -> None:
 @pytest.mark.parametrize(("max_epochs", "num_trials", "num_epochs"), [(27, 70, 375)])
 def test_hyperband_costs_what_was_measured(max_epochs, num_trials, num_epochs) -> None:
     """Half as much again as the formula in keras-tuner's documentation: 27 · log₃(27)² = 243."""
-    asked, _ = run(oracles.hyperband(LINE, 0, max_epochs, 3, 1))
+    asked, _ = run(made("hyperband", LINE, max_epochs=max_epochs))
     assert (len(asked), epochs(asked)) == (num_trials, num_epochs)
 
 
-def test_promoted_trial_goes_on_with_its_values() -> None:
+def test_promoted_trial_continues_with_its_values() -> None:
     asked, _ = run(SEARCHES["hyperband"](0))
     by_index = {suggestion.index: suggestion for suggestion in asked}
     promotions = [s for s in asked if s.promoted_from is not None]
@@ -119,18 +126,18 @@ def test_promoted_trial_goes_on_with_its_values() -> None:
 
 def test_failed_trials_do_not_starve_a_bracket() -> None:
     """keras-tuner itself promotes 3 instead of 21 with one failure in five."""
-    asked, _ = run(oracles.hyperband(LINE, 0, 27, 3, 1), fails=lambda index: index % 5 == 0)
+    asked, _ = run(made("hyperband", LINE, max_epochs=27), fails=lambda index: index % 5 == 0)
     assert epochs(asked) > 0.9 * 375
     stock = kt.oracles.HyperbandOracle(
         kt.Objective("val_mae", "min"), max_epochs=27, factor=3, seed=1,
         max_consecutive_failed_trials=10**9,
-        hyperparameters=oracles._to_keras_tuner(LINE),
+        hyperparameters=oracles.to_keras_tuner(LINE),
     )  # fmt: skip
     assert _stock_promotions(stock) <= 5
 
 
 def _stock_promotions(oracle: kt.Oracle) -> int:
-    """The cure would be superfluous if keras-tuner did better by itself."""
+    """Promotions by keras-tuner itself; with more of them the correction would be needless."""
     oracle.verbose, oracle.save, oracle._save_trial = 0, lambda: None, lambda trial: None
     promotions = 0
     while (trial := oracle.create_trial(str(len(oracle.trials)))).status == "RUNNING":
@@ -144,7 +151,7 @@ def _stock_promotions(oracle: kt.Oracle) -> int:
 
 
 def test_shortfall_is_counted_when_too_many_fail() -> None:
-    search = oracles.hyperband(LINE, 0, 27, 3, 1)
+    search = made("hyperband", LINE, max_epochs=27)
     run(search, fails=lambda index: index % 3 != 0)
     assert search.shortfall > 0
 
@@ -152,9 +159,9 @@ def test_shortfall_is_counted_when_too_many_fail() -> None:
 @pytest.mark.parametrize("name", ["random", "hyperband", "bayesian"])
 def test_small_space_gives_duplicates_and_does_not_end(name: str) -> None:
     search = {
-        "random": lambda: oracles.random(FEW, 0, 9),
-        "hyperband": lambda: oracles.hyperband(FEW, 0, 9, 3, 1),
-        "bayesian": lambda: oracles.bayesian(FEW, 0, 9, 3, 1e-4, 2.6),
+        "random": lambda: made("random", FEW, max_trials=9),
+        "hyperband": lambda: made("hyperband", FEW),
+        "bayesian": lambda: made("bayesian", FEW, max_trials=9, num_initial_points=3),
     }[name]()
     asked, _ = run(search)
     assert len(asked) == (23 if name == "hyperband" else 9)
@@ -163,7 +170,7 @@ def test_small_space_gives_duplicates_and_does_not_end(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_asked_and_told_again_a_search_goes_on_as_if_never_stopped(name: str) -> None:
+def test_restored_search_continues_as_if_never_stopped(name: str) -> None:
     asked, told = run(SEARCHES[name](0))
     for stop in range(1, len(asked), 3):
         again = SEARCHES[name](0)
@@ -176,13 +183,13 @@ def test_asked_and_told_again_a_search_goes_on_as_if_never_stopped(name: str) ->
 
 
 def test_more_trials_extend_a_random_search() -> None:
-    short = [s.values for s in iter(oracles.random(LINE, 0, 5).ask, None)]
-    long = [s.values for s in iter(oracles.random(LINE, 0, 12).ask, None)]
+    short = [s.values for s in iter(made("random", LINE, max_trials=5).ask, None)]
+    long = [s.values for s in iter(made("random", LINE, max_trials=12).ask, None)]
     assert long[:5] == short
 
 
 def test_several_trials_at_once_are_different() -> None:
-    search = oracles.bayesian(LINE, 0, 12, 4, 1e-4, 2.6)
+    search = made("bayesian", LINE, max_trials=12, num_initial_points=4)
     for _ in range(4):
         suggestion = search.ask()
         search.tell(suggestion.index, error(suggestion))
@@ -198,7 +205,7 @@ def test_values_lie_in_their_domains() -> None:
             Hyperparameter("loss", Choices(("mae", "mse"))),
         ]
     )
-    for suggestion in iter(oracles.random(space, 0, 40).ask, None):
+    for suggestion in iter(made("random", space, max_trials=40).ask, None):
         assert 16 <= int(suggestion.values["units"]) <= 256
         assert 1e-5 <= float(suggestion.values["rate"]) <= 1e-3
         assert suggestion.values["loss"] in ("mae", "mse")

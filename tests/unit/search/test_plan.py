@@ -1,4 +1,4 @@
-"""What a study will cost, by arithmetic."""
+"""Predicted cost of a study, computed by hand."""
 
 import dataclasses
 import math
@@ -8,8 +8,8 @@ import pytest
 
 from src.config import cost_shape
 from src.search import plan
-from src.search.oracles import Suggestion
 from src.search.plan import PlannedTrial
+from src.search.search import Suggestion
 from src.training.timing import Timing
 
 pytestmark = pytest.mark.slow  # importing the timing imports TensorFlow
@@ -35,6 +35,25 @@ def test_trials_that_take_equally_long_have_one_shape(compose_config) -> None:
     assert cost_shape(compose_config("augmentation=standard")) != base
 
 
+@pytest.mark.parametrize(
+    "override",
+    ["model.loss=mse", "model.backbone=tiny", "model.hidden_units=[48]", "fit.jit_compile=true"],
+)
+def test_key_that_changes_the_cost_of_a_step_has_its_own_shape(
+    compose_config, override: str
+) -> None:
+    common = [
+        "model.weights=null",
+        "model.freeze=none",
+        "model.loss=mae",
+        "fit.deterministic=false",
+    ]
+    base, changed = compose_config(*common), compose_config(*common, override)
+    both = [PlannedTrial(config, 1) for config in (base, changed)]
+    rows = plan.table(both, timed(both), num_jobs=1)
+    assert len(list(rows.columns[0].cells)) == 2
+
+
 def test_time_is_that_of_the_longest_queue(compose_config) -> None:
     five = trials(compose_config, 5)
     one_by_one = plan.cost(five, timed(five), num_jobs=1, num_waiting=0)
@@ -45,7 +64,7 @@ def test_time_is_that_of_the_longest_queue(compose_config) -> None:
     assert plan.cost([], {}, num_jobs=2, num_waiting=0).seconds == 0
 
 
-def test_each_process_starts_anew_where_the_program_changes(compose_config) -> None:
+def test_process_starts_again_where_the_program_changes(compose_config) -> None:
     adam = trials(compose_config, 1, "optimizer=adam")
     sgd = trials(compose_config, 1, "optimizer=sgd")
     timings = timed(adam + sgd)
@@ -53,8 +72,8 @@ def test_each_process_starts_anew_where_the_program_changes(compose_config) -> N
     by_turns = plan.cost((adam + sgd) * 2, timings, num_jobs=1, num_waiting=0)
     assert in_a_row.seconds == 2 * 40 + 2 * 2 + 4 * 65
     assert by_turns.seconds == 4 * 40 + 4 * 65
-    side_by_side = plan.cost((adam + sgd) * 2, timings, num_jobs=2, num_waiting=0)
-    assert side_by_side.seconds == 40 + 2 + 2 * 65
+    two_at_once = plan.cost((adam + sgd) * 2, timings, num_jobs=2, num_waiting=0)
+    assert two_at_once.seconds == 40 + 2 + 2 * 65
 
 
 def test_table_has_a_row_for_each_shape(compose_config) -> None:
@@ -64,7 +83,7 @@ def test_table_has_a_row_for_each_shape(compose_config) -> None:
     assert cells[0] == ["batch_size 32", "batch_size 7"]
     assert cells[1:4] == [["2", "1"], ["12", "6"], ["40 s", "40 s"]]
     assert cells[4] == ["2 s", "2 s"]
-    assert cells[6] == ["86 s", "67 s"]  # one of the first two starts anew
+    assert cells[6] == ["86 s", "67 s"]  # one of the first two starts again
 
 
 @pytest.mark.parametrize(
@@ -81,23 +100,22 @@ def test_disk_holds_models_and_the_states_of_what_runs_or_waits(
 
 def test_promoted_trial_costs_what_it_adds() -> None:
     suggestions = [Suggestion(0, {}, epochs=3), Suggestion(1, {}, epochs=9, promoted_from=0)]
-    assert plan.epochs_to_train(suggestions[0], suggestions, 9) == 3
-    assert plan.epochs_to_train(suggestions[1], suggestions, 9) == 6
-    assert plan.epochs_to_train(Suggestion(2, {}), suggestions, 9) == 9
+    suggestions.append(Suggestion(2, {}))
+    assert plan.epochs_to_train(suggestions, max_epochs=9) == [3, 6, 9]
 
 
-def test_plan_is_held_against_the_run_it_was_made_for_and_no_other(
+def test_plan_is_compared_with_the_run_it_was_made_for_and_no_other(
     compose_config, in_tmp_path
 ) -> None:
     total = plan.cost(trials(compose_config, 5), timed(trials(compose_config, 5)), 1, 0)
-    order = SimpleNamespace(study="s", definition={"rate": "a"}, base=compose_config())
-    pruned = SimpleNamespace(**vars(order) | {"base": compose_config("pruner=asha")})
-    other = SimpleNamespace(**vars(order) | {"definition": {"rate": "b"}})
-    assert plan.recall(order, 5, 2) is None
-    plan.remember(order, total, 2)
-    assert plan.recall(order, 5, 2) == total.seconds
-    assert plan.recall(order, 5, 1) is None
+    launch = SimpleNamespace(study="s", definition={"rate": "a"}, base=compose_config())
+    pruned = SimpleNamespace(**vars(launch) | {"base": compose_config("pruner=asha")})
+    other = SimpleNamespace(**vars(launch) | {"definition": {"rate": "b"}})
+    assert plan.recall(launch, 5, 2) is None
+    plan.remember(launch, total, 2)
+    assert plan.recall(launch, 5, 2) == total.seconds
+    assert plan.recall(launch, 5, 1) is None
     assert plan.recall(other, 5, 2) is None
     assert plan.recall(pruned, 5, 2) is None
-    assert plan.recall(order, 4, 2) is None
+    assert plan.recall(launch, 4, 2) is None
     assert dataclasses.asdict(total)["num_trials"] == 5

@@ -33,7 +33,7 @@ def test_parents_come_before_children() -> None:
                 Hyperparameter("a", Choices(("1", "2")), Condition("b", ("1",))),
                 Hyperparameter("b", Choices(("1", "2")), Condition("a", ("1",))),
             ],
-            "circle",
+            "depend on each other",
         ),
     ],
 )

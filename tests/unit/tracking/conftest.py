@@ -1,4 +1,4 @@
-"""Stores to write to."""
+"""Empty stores."""
 
 import shutil
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from src.tracking.store import open_store
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with one experiment; to make it takes seconds."""
+    """A store with one experiment, which takes seconds to create."""
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -25,7 +25,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def in_new_store(
     in_tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], Path]:
-    """Go to a folder of this name with a store of its own, and be a process that knows no other."""
+    """Change to a folder of this name that has a store of its own."""
 
     def enter(name: str) -> Path:
         folder = in_tmp_path / name
@@ -42,14 +42,3 @@ def in_new_store(
 def store(in_new_store: Callable[[str], Path]) -> Path:
     """The folder of a store with one experiment, its id 1; it is the working directory."""
     return in_new_store("store")
-
-
-@pytest.fixture
-def one_by_one(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """From now on, the database is written to as a server is."""
-
-    def pretend() -> None:
-        for module in ("entries", "store"):
-            monkeypatch.setattr(f"src.tracking.{module}.sqlite_store", lambda: None)
-
-    return pretend

@@ -1,4 +1,4 @@
-"""All that stands in a store, to hold two of them against each other."""
+"""All rows of a store, to compare two stores."""
 
 import sqlite3
 from contextlib import closing
@@ -25,9 +25,9 @@ _ROWS = {
 
 
 def everything(folder: Path) -> dict[str, list[tuple]]:
-    """The rows of a folder's store, by table; runs go by their names, other ids are left out.
+    """Returns the rows of a folder's store, by table, with names of runs instead of ids.
 
-    Of tables that runs have no part in, the number of rows.
+    Of tables without runs, the number of rows.
     """
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")

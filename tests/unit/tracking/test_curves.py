@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from src.tracking import store
+from src.config import Objective
+from src.config.schema import Direction
 from src.tracking.curves import sibling_curves
-from src.tracking.store import best_val_mae, open_store
+from src.tracking.store import best_cost
 
 pytestmark = pytest.mark.slow
 
@@ -13,8 +14,8 @@ STUDY = "a study -- with 1.5 names_"
 
 
 @pytest.fixture
-def experiment(in_tmp_path: Path) -> str:
-    return open_store("faces")
+def experiment(store: Path) -> str:
+    return "1"
 
 
 def add_run(
@@ -46,14 +47,14 @@ def test_siblings_are_the_other_trials_of_the_study_on_the_same_data(experiment)
     add_run(experiment, [1], study="another")
     add_run(experiment, [2], digest="other faces")
     MlflowClient().delete_run(add_run(experiment, [3]))
-    assert sibling_curves(experiment, STUDY, "d", own) == [(8, 7), (6,)]
+    assert sibling_curves(experiment, STUDY, "d", own, "mae/val") == [(8, 7), (6,)]
 
 
 def test_all_siblings_are_found_however_many_there_are(experiment, monkeypatch) -> None:
-    monkeypatch.setattr(store, "_PAGE", 2)
+    monkeypatch.setattr("mlflow.tracking.fluent.NUM_RUNS_PER_PAGE_PANDAS", 2)
     for value in range(5):
         add_run(experiment, [value])
-    assert sorted(sibling_curves(experiment, STUDY, "d", "")) == [(n,) for n in range(5)]
+    assert sorted(sibling_curves(experiment, STUDY, "d", "", "mae/val")) == [(n,) for n in range(5)]
 
 
 def test_ended_runs_are_read_once_and_running_ones_each_time(experiment, monkeypatch) -> None:
@@ -61,28 +62,38 @@ def test_ended_runs_are_read_once_and_running_ones_each_time(experiment, monkeyp
     client = MlflowClient()
     client.set_terminated(ended)
     read = count_reads(monkeypatch)
-    assert sibling_curves(experiment, STUDY, "d", "") == [(9,), (8,)]
+    assert sibling_curves(experiment, STUDY, "d", "", "mae/val") == [(9,), (8,)]
     client.log_metric(running, "mae/val", 7, step=2)
-    assert sibling_curves(experiment, STUDY, "d", "") == [(9,), (8, 7)]
+    assert sibling_curves(experiment, STUDY, "d", "", "mae/val") == [(9,), (8, 7)]
     assert (read.count(ended), read.count(running)) == (1, 2)
 
 
 def test_run_that_was_opened_again_is_read_again(experiment) -> None:
     run, client = add_run(experiment, [9]), MlflowClient()
     client.set_terminated(run, "KILLED", end_time=1)
-    assert sibling_curves(experiment, STUDY, "d", "") == [(9,)]
+    assert sibling_curves(experiment, STUDY, "d", "", "mae/val") == [(9,)]
     client.update_run(run, "RUNNING")
     client.log_metric(run, "mae/val", 8, step=2)
-    assert sibling_curves(experiment, STUDY, "d", "") == [(9, 8)]
+    assert sibling_curves(experiment, STUDY, "d", "", "mae/val") == [(9, 8)]
     client.set_terminated(run, "FINISHED", end_time=2)
-    assert sibling_curves(experiment, STUDY, "d", "") == [(9, 8)]
+    assert sibling_curves(experiment, STUDY, "d", "", "mae/val") == [(9, 8)]
 
 
-def test_only_complete_trials_set_the_mark(experiment) -> None:
+def test_curve_is_of_the_metric_that_is_asked_for(experiment) -> None:
+    run = add_run(experiment, [9])
+    MlflowClient().log_metric(run, "loss/val", 81, step=1)
+    assert sibling_curves(experiment, STUDY, "d", "", "loss/val") == [(81,)]
+
+
+def test_only_complete_trials_count_as_the_best(experiment) -> None:
     client = MlflowClient()
     for state, value in (("COMPLETE", 7.0), ("PRUNED", 6.0), ("RUNNING", 5.0), ("COMPLETE", 8.0)):
         run = add_run(experiment, [value], state=state)
         client.log_metric(run, "best/val_mae", value)
         client.set_terminated(run)
-    assert best_val_mae(experiment, STUDY, "d") == 7
-    assert best_val_mae(experiment, STUDY, "other faces") == float("inf")
+    add_run(experiment, [1], state="COMPLETE")  # without the objective
+    assert best_cost(experiment, STUDY, "d", Objective()) == 7
+    most = Objective("best/val_mae", Direction.maximize)
+    assert best_cost(experiment, STUDY, "d", most) == -8
+    assert best_cost(experiment, STUDY, "other faces", Objective()) == float("inf")
+    assert best_cost(experiment, STUDY, "d", Objective("last/val_mae")) == float("inf")

@@ -1,4 +1,4 @@
-"""A page that is kept with a run, and is mistaken for no trial."""
+"""Pages that are kept with a run, which is not a trial."""
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -7,7 +7,7 @@ from src.tracking.lookup import studies
 from src.tracking.pages import local_file, log_facts, log_page, page_address, page_run
 
 
-def test_page_lands_whole_and_is_no_study(in_tmp_path) -> None:
+def test_page_is_complete_and_its_run_is_no_study(in_tmp_path) -> None:
     with page_run("faces", "eda sample", "eda") as run_id:
         log_facts(run_id, {"data.layout": "sample"}, {"data/faces": 7}, {"data_digest": "abc"})
         log_page(run_id, "eda.html", "<p>é</p>", {"ages": b"png"}, {"ages": "a,b\n1,2\n"})
@@ -25,7 +25,7 @@ def test_page_lands_whole_and_is_no_study(in_tmp_path) -> None:
     assert page_address(run_id, "eda.html").endswith(
         f"/runs/{run_id}/artifacts/eda.html?workflowType=machine_learning"
     )
-    assert studies("faces") == []
+    assert studies("faces") == studies(None) == []
 
 
 def test_run_whose_page_fails_is_failed(in_tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""What a trial ran with, against the libraries that know it slowly."""
+"""Provenance of a trial."""
 
 import importlib.metadata
 import subprocess

@@ -9,6 +9,7 @@ def test_card_that_fits_is_the_description_and_a_longer_one_is_cut_between_lines
     assert cut.endswith("a line\n\n… the whole card is the run's `model_card.md`.")
 
 
-def test_page_is_that_of_a_bare_mlflow_ui() -> None:
+def test_page_is_the_one_of_mlflow_ui(monkeypatch) -> None:
+    monkeypatch.delenv("MLFLOW_PORT", raising=False)
     version = Version("face-age", "3", "champion-small", "")
     assert version.page() == "http://127.0.0.1:5000/#/models/face-age/versions/3"

@@ -1,4 +1,4 @@
-"""Trials side by side in one process: each run is what it would be had it run alone."""
+"""Runs of trials: their start, their values and their end."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.tracking import MlflowClient
 
-from src.tracking import Run, Start, entries, trial_run, trial_runs
+from src.tracking import Run, Start, trial_run, trial_runs
 from src.tracking.study import StudyStore
 from tests.unit.tracking.stored_rows import everything
 
@@ -33,7 +33,7 @@ def epoch(number: int, error: float) -> dict[str, float]:
 
 
 def log_all(run: Run, name: str) -> None:
-    """What a trial logs from its start to its end."""
+    """Log what a trial logs from its start to its end."""
     run.log_text("{}", "config.json")
     run.log_faces(FACES, source="/data", name="sample", digest="d")
     run.log_params({"optimizer.learning_rate": 1e-3, "name": name})
@@ -53,7 +53,7 @@ def log_all(run: Run, name: str) -> None:
 
 
 def files(folder: Path) -> set[tuple[str, bytes]]:
-    """Of all runs, without the runs' ids."""
+    """Returns the artifacts of all runs, without the runs' ids."""
     root = folder / "mlruns/artifacts"
     return {
         ("/".join(file.relative_to(root).parts[2:]), file.read_bytes())
@@ -77,45 +77,86 @@ def busy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         raise MlflowException("locked", TEMPORARILY_UNAVAILABLE)
 
     with monkeypatch.context() as patched:
-        patched.setattr(entries, "write", refuse)
+        patched.setattr(MlflowClient, "log_batch", refuse)
         yield
 
 
 @pytest.fixture
-def transactions(monkeypatch) -> list[tuple[int, int]]:
-    """For each that there was, of how many runs and of how many metrics."""
-    seen: list[tuple[int, int]] = []
-    write = entries.write
+def calls(monkeypatch) -> list[str]:
+    """Names of the writing calls to MLflow, in their order."""
+    seen: list[str] = []
 
-    def watched(its: dict[str, entries.Entries]) -> dict[str, MlflowException]:
-        seen.append((len(its), sum(len(waiting.metrics) for waiting in its.values())))
-        return write(its)
+    def watch(name: str) -> None:
+        real = getattr(MlflowClient, name)
 
-    monkeypatch.setattr(entries, "write", watched)
+        def watched(*arguments, **keywords):
+            seen.append(name)
+            return real(*arguments, **keywords)
+
+        monkeypatch.setattr(MlflowClient, name, watched)
+
+    for name in ("create_run", "log_inputs", "log_batch", "set_tag", "set_terminated"):
+        watch(name)
     return seen
 
 
-@pytest.mark.parametrize("how", ["side by side", "together", "on a server"])
-def test_runs_are_the_same_however_many_are_open(
-    in_new_store, one_by_one, monkeypatch, how: str
-) -> None:
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_runs_are_the_same_however_many_are_open(in_new_store, monkeypatch, is_batch: bool) -> None:
     monkeypatch.setattr("time.time", lambda: 1.8e9)
     alone = in_new_store("one after another")
     for start in starts(*NAMES):
         with trial_run(EXPERIMENT, start.name, start.tags, None, system_metrics=False) as run:
             log_all(run, start.name)
-    if how == "on a server":
-        one_by_one()
-    many = in_new_store(how)
-    with (
-        trial_runs(EXPERIMENT, starts(*NAMES), system_metrics=False) as runs,
-        runs.together() if how == "together" else nullcontext(),
-    ):
+    many = in_new_store("many")
+    with trial_runs(EXPERIMENT, starts(*NAMES), system_metrics=False) as runs:
         for run, name in zip(runs.all, NAMES, strict=True):
-            log_all(run, name)
+            with run.batch() if is_batch else nullcontext():
+                log_all(run, name)
     assert everything(many) == everything(alone)
     assert files(many) == files(alone)
     assert {row[5] for row in everything(many)["runs"]} == {"FINISHED", "FAILED"}
+
+
+def test_trial_is_written_in_few_calls(store, calls) -> None:
+    with trial_run(EXPERIMENT, "a", {"study": "s"}, None, system_metrics=False) as run:
+        run.log_params({"a": 1})
+        assert calls == ["create_run", "log_batch"]
+        run.log_epochs([epoch(1, 9)])
+        run.log_epochs([epoch(2, 9)])
+        assert calls[2:] == ["log_batch"] * 2
+        run.log_final({"b": 1})
+    assert calls[4:] == ["log_batch", "log_batch", "set_terminated"]
+
+
+def test_batch_and_end_of_a_run_are_one_call_each(store, calls) -> None:
+    with trial_runs(EXPERIMENT, starts("a"), system_metrics=False) as runs:
+        (run,) = runs.all
+        calls.clear()
+        with run.batch():
+            run.log_faces(FACES, source="/data", name="sample", digest="d")
+            run.log_params({"a": 1})
+            run.log_epochs([epoch(1, 9), epoch(2, 9)])
+            run.log_final({"b": 1})
+            run.describe("c")
+            runs.close([run])
+            assert not calls
+            assert run.is_open
+        assert calls == ["log_inputs", "log_batch", "set_terminated"]
+        assert not run.is_open
+    assert state(run) == ("FINISHED", "COMPLETE")
+
+
+def test_file_is_replaced_whole_or_not_at_all(store, monkeypatch) -> None:
+    with trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run:
+        run.log_text("first", "notes/a.txt")
+        run.log_text("second", "notes/a.txt")
+        with monkeypatch.context() as patched:
+            patched.setattr("shutil.copyfileobj", lambda *_, **__: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                run.log_text("third", "notes/a.txt")
+        client = MlflowClient()
+        (listed,) = client.list_artifacts(run.id, "notes")
+        assert Path(client.download_artifacts(run.id, listed.path)).read_text() == "second"
 
 
 def test_no_run_is_mlflows_active_one(store) -> None:
@@ -143,7 +184,8 @@ def test_prepared_runs_are_filled_in_the_order_of_their_starts(store) -> None:
         kept = [run.id == ids[name] for run, name in zip(runs.all, names, strict=True)]
         assert kept == [True, False, False, False, True]
         assert [run.is_new for run in runs.all] == [False, True, True, True, True]
-        runs.log_epochs(runs.all, [epoch(2, 16)] * 5)  # the first has it
+        for run in runs.all:
+            run.log_epochs([epoch(2, 16)])  # the first has it
     first = fetch(runs.all[0])
     assert not {"infeasible", "pruned", "failure"} & first.data.tags.keys()
     assert first.data.tags["mlflow.parentRunId"] == study.parent_id
@@ -159,40 +201,36 @@ def test_run_that_is_not_there_is_replaced(store, wrong: str) -> None:
         assert runs.all[0].is_new
 
 
-def test_what_happens_together_is_one_transaction(store, transactions) -> None:
-    with trial_runs(EXPERIMENT, starts("a", "b", "c"), system_metrics=False) as runs:
-        transactions.clear()
-        for number in (1, 2):
-            runs.log_epochs(runs.open, [epoch(number, 9)] * 3)
-        with runs.together():
-            for run in runs.all:
-                run.log_params({"a": 1})
-                run.log_final({"b": 1})
-                run.describe("c")
-            with runs.together():
-                runs.all[0].set_pruned("d")
-        assert transactions == [(3, 6), (3, 6), (3, 3)]
-    assert transactions[3:] == [(3, 0)]
+def test_run_that_is_deleted_meanwhile_does_not_keep_others_open(store) -> None:
+    with (
+        pytest.raises(MlflowException),
+        trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as runs,
+    ):
+        MlflowClient().delete_run(runs.all[0].id)
+    assert state(runs.all[1]) == ("FINISHED", "COMPLETE")
 
 
-def test_run_that_is_deleted_meanwhile_costs_itself_alone(store) -> None:
-    with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as runs:
-        gone, stays = runs.all
-        runs.log_epochs(runs.all, [epoch(1, 9)] * 2)
-        MlflowClient().delete_run(gone.id)
-        runs.log_epochs(runs.all, [epoch(2, 8)] * 2)
-        assert "deleted" in str(gone.fault) or "active" in str(gone.fault)
-        assert runs.open == [stays]
-    assert state(stays) == ("FINISHED", "COMPLETE")
-    history = MlflowClient().get_metric_history(stays.id, "mae/val")
-    assert [point.value for point in history] == [9, 4]
+def test_refused_values_are_not_sent_again(store) -> None:
+    runs: list[Run] = []
+
+    def log() -> None:
+        with trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run:
+            runs.append(run)
+            run.log_final({"mae(val)": 9.0})
+
+    with pytest.raises(MlflowException, match="mae"):
+        log()
+    assert state(runs[0]) == ("FAILED", "FAILED")
 
 
-def test_lone_run_that_is_deleted_meanwhile_raises(store) -> None:
-    with trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run:
-        MlflowClient().delete_run(run.id)
-        with pytest.raises(MlflowException):
+def test_run_that_is_deleted_meanwhile_raises(store) -> None:
+    def log() -> None:
+        with trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run:
+            MlflowClient().delete_run(run.id)
             run.log_epochs([epoch(1, 9)])
+
+    with pytest.raises(MlflowException, match="deleted"):
+        log()
 
 
 def test_run_whose_end_could_not_be_written_is_still_open(store, monkeypatch) -> None:
@@ -201,14 +239,14 @@ def test_run_whose_end_could_not_be_written_is_still_open(store, monkeypatch) ->
 
     with trial_runs(EXPERIMENT, starts("a"), system_metrics=False) as runs:
         with monkeypatch.context() as patched:
-            patched.setattr(entries, "write", fail)
+            patched.setattr(MlflowClient, "log_batch", fail)
             with pytest.raises(OSError, match="No space"):
                 runs.close(runs.all)
         assert runs.open == list(runs.all)
     assert state(runs.all[0]) == ("FINISHED", "COMPLETE")
 
 
-def test_trials_end_one_by_one_each_in_its_own_way(store) -> None:
+def test_each_trial_ends_in_its_own_state(store) -> None:
     with trial_runs(EXPERIMENT, starts("a", "b", "c", "d"), system_metrics=False) as runs:
         a, b, c, d = runs.all
         a.set_infeasible("diverged")
@@ -231,7 +269,7 @@ def test_trials_end_one_by_one_each_in_its_own_way(store) -> None:
     [(KeyboardInterrupt, ("KILLED", "WAITING")), (SystemExit, ("KILLED", "WAITING")),
      (ZeroDivisionError, ("FAILED", "FAILED"))],
 )  # fmt: skip
-def test_fault_ends_those_that_are_open_and_loses_none_of_their_numbers(
+def test_exception_ends_open_runs_and_loses_none_of_their_values(
     store, fault: type[BaseException], ending: tuple[str, str]
 ) -> None:
     runs: list[Run] = []
@@ -240,7 +278,7 @@ def test_fault_ends_those_that_are_open_and_loses_none_of_their_numbers(
         with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as opened:
             runs.extend(opened.all)
             opened.close([runs[0]])
-            with opened.together():
+            with runs[1].batch():
                 runs[1].log_epochs([epoch(1, 9)])
                 raise fault
 
@@ -252,41 +290,41 @@ def test_fault_ends_those_that_are_open_and_loses_none_of_their_numbers(
     assert traces == (["traceback.txt"] if ending[0] == "FAILED" else [])
 
 
-def test_epochs_wait_for_a_busy_store_and_come_later(store, monkeypatch, capsys) -> None:
-    with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as runs:
+def test_epochs_are_queued_while_the_store_is_busy(store, monkeypatch, capsys) -> None:
+    with trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run:
         with busy(monkeypatch):
-            runs.log_epochs(runs.all, [epoch(1, 9), epoch(1, 8)])
-            runs.all[0].log_epochs([epoch(2, 9)])
-        assert "The tracking store is busy; 4 numbers wait." in capsys.readouterr().err
-        runs.log_epochs([runs.all[1]], [epoch(2, 8)])
-    for run, error in zip(runs.all, (9, 8), strict=True):
-        history = MlflowClient().get_metric_history(run.id, "mae/val")
-        assert sorted((point.step, point.value) for point in history) == [
-            (1, error), (2, error / 2)
-        ]  # fmt: skip
+            run.log_epochs([epoch(1, 9)])
+            run.log_epochs([epoch(2, 9)])
+        assert "Tracking store busy: 4 metric values queued." in capsys.readouterr().err
+        run.log_epochs([epoch(3, 9)])
+    history = MlflowClient().get_metric_history(run.id, "mae/val")
+    assert sorted((point.step, point.value) for point in history) == [(1, 9), (2, 4.5), (3, 3)]
 
 
-def test_all_but_epochs_is_tried_until_the_store_takes_it(store, monkeypatch) -> None:
+def test_queued_epochs_are_written_with_the_end(store, monkeypatch) -> None:
+    with trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run, busy(monkeypatch):
+        run.log_epochs([epoch(1, 9)])
+    assert fetch(run).data.metrics["mae/val"] == 9
+
+
+def test_all_but_epochs_is_retried_until_the_store_accepts_it(store, monkeypatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
-    write, calls = entries.write, []
+    write, tries = MlflowClient.log_batch, []
 
-    def busy_twice(its: dict) -> dict:
-        calls.append(1)
-        if len(calls) < 3:
+    def busy_twice(*arguments, **keywords):
+        tries.append(1)
+        if len(tries) < 3:
             raise MlflowException("locked", TEMPORARILY_UNAVAILABLE)
-        return write(its)
+        return write(*arguments, **keywords)
 
-    with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as runs:
-        monkeypatch.setattr(entries, "write", busy_twice)
-        with runs.together():
-            for run in runs.all:
-                run.log_epochs([epoch(1, 9)])
-                run.log_params({"a": 1})
-        assert len(calls) == 3
-        assert all(fetch(run).data.params == {"a": "1"} for run in runs.all)
+    with trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run:
+        monkeypatch.setattr(MlflowClient, "log_batch", busy_twice)
+        run.log_params({"a": 1})
+        assert len(tries) == 3
+        assert fetch(run).data.params == {"a": "1"}
 
 
-def test_store_that_fails_too_is_told_and_the_first_fault_raised(
+def test_failing_store_is_printed_and_the_first_exception_is_raised(
     store, monkeypatch, capsys
 ) -> None:
     runs: list[Run] = []
@@ -297,7 +335,7 @@ def test_store_that_fails_too_is_told_and_the_first_fault_raised(
     def run_into_it() -> None:
         with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as opened:
             runs.extend(opened.all)
-            monkeypatch.setattr("src.tracking.artifacts.put", fail)
+            monkeypatch.setattr(MlflowClient, "log_text", fail)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -306,7 +344,7 @@ def test_store_that_fails_too_is_told_and_the_first_fault_raised(
     assert [state(run) for run in runs] == [("FAILED", "FAILED")] * 2
 
 
-def test_machine_is_watched_for_the_first_run(store, monkeypatch) -> None:
+def test_system_metrics_are_recorded_with_the_first_run(store, monkeypatch) -> None:
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
     with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=True) as runs:
         for _ in range(200):
@@ -316,7 +354,7 @@ def test_machine_is_watched_for_the_first_run(store, monkeypatch) -> None:
     assert seen == [True, False]
 
 
-def test_machine_that_cannot_be_watched_ends_no_trial(store, monkeypatch, capsys) -> None:
+def test_failing_system_metrics_end_no_trial(store, monkeypatch, capsys) -> None:
     monkeypatch.setattr("src.tracking.runs.SystemMetricsMonitor", lambda *_, **__: 1 / 0)
     with trial_run(EXPERIMENT, "a", {}, None, system_metrics=True) as run:
         pass
@@ -324,7 +362,7 @@ def test_machine_that_cannot_be_watched_ends_no_trial(store, monkeypatch, capsys
     assert "not recorded: division by zero" in capsys.readouterr().err
 
 
-def test_description_of_the_faces_is_mlflows_own(store) -> None:
+def test_faces_are_described_as_mlflow_does(store) -> None:
     from mlflow.data.pandas_dataset import from_pandas
 
     faces = pd.DataFrame({"file_name": ["a.png"] * 3000, "age": 3.0, "split": "val"})

@@ -30,7 +30,7 @@ def test_processes_that_start_at_once_share_one_store(in_tmp_path: Path) -> None
     assert ids == {"1"}
 
 
-def test_database_that_was_killed_while_it_was_made_is_made_anew(in_tmp_path: Path) -> None:
+def test_database_whose_creation_was_killed_is_created_again(in_tmp_path: Path) -> None:
     script = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
         "import src.tracking.store as store\n"
@@ -46,7 +46,7 @@ def test_database_that_was_killed_while_it_was_made_is_made_anew(in_tmp_path: Pa
     assert not Path("mlflow.db.unfinished").exists()
 
 
-def test_artifacts_lie_at_a_relative_place(in_tmp_path: Path) -> None:
+def test_artifact_location_is_relative(in_tmp_path: Path) -> None:
     created = open_store("faces")
     with sqlite3.connect("mlflow.db") as connection:
         query = "SELECT artifact_location FROM experiments WHERE experiment_id = ?"
@@ -69,12 +69,7 @@ def test_another_store_keeps_its_own_artifact_location(in_tmp_path: Path, monkey
     assert MlflowClient().get_experiment(created).artifact_location != "mlruns/artifacts"
 
 
-@pytest.mark.parametrize("is_at_once", [True, False])
-def test_only_runs_of_dead_processes_of_this_host_are_mended(
-    store: Path, one_by_one, is_at_once: bool
-) -> None:
-    if not is_at_once:
-        one_by_one()
+def test_only_runs_of_dead_processes_of_this_host_are_mended(store: Path) -> None:
     client, mine = MlflowClient(), process_tags()
     dead = mine | {"process.id": "999999999"}
     claims = {

@@ -4,18 +4,19 @@ from mlflow.tracking import MlflowClient
 from src.core.errors import UsageError
 from src.tracking.study import StudyStore
 from src.tracking.test_access import (
-    Look,
-    count_look,
-    looks,
-    num_looks_elsewhere,
-    refuse_another_look,
+    Evaluation,
+    evaluations,
+    num_evaluations_elsewhere,
+    record_evaluation,
+    refuse_another_evaluation,
 )
 
-FIRST = Look("2026-11-02 12:00:03", "trial 5", "r5")
+FIRST = Evaluation("2026-11-02 12:00:03", "trial 5", "r5")
 
 
 @pytest.fixture
-def store(in_tmp_path) -> StudyStore:
+def store(in_new_store) -> StudyStore:
+    in_new_store("store")
     return StudyStore("faces", "mine")
 
 
@@ -31,44 +32,49 @@ def add_trial(store: StudyStore, number: int, test_mae: float | None, **params: 
     return run_id
 
 
-def test_first_look_is_allowed_and_a_further_one_only_if_told_so() -> None:
-    refuse_another_look("mine", [], again=False)
-    refuse_another_look("mine", [FIRST], again=True)
+def test_second_evaluation_needs_explicit_permission() -> None:
+    refuse_another_evaluation("mine", [], again=False)
+    refuse_another_evaluation("mine", [FIRST], again=True)
     with pytest.raises(UsageError) as refused:
-        refuse_another_look("mine", [FIRST, FIRST], again=False)
-    told = str(refused.value)
-    assert told.startswith(
-        'The test part of study "mine" was looked at already: trial 5 at 2026-11-02 12:00:03 UTC, '
+        refuse_another_evaluation("mine", [FIRST, FIRST], again=False)
+    message = str(refused.value)
+    assert message.startswith(
+        'Study "mine" was evaluated on its test part already: trial 5 at 2026-11-02 12:00:03 UTC, '
         "trial 5 at 2026-11-02 12:00:03 UTC. Received: STUDY=mine. Fix: "
     )
-    assert '`make champion STUDY="mine" AGAIN=1`, which is counted and told as look 3' in told
+    assert (
+        '`make champion STUDY="mine" AGAIN=1`, which is recorded as test-set evaluation 3'
+        in message
+    )
 
 
-def test_looks_of_trials_and_sweeps_are_counted_together(store) -> None:
+def test_evaluations_of_trials_and_sweeps_are_counted_together(store) -> None:
     first, second = add_trial(store, 1, None), add_trial(store, 2, None)
-    assert looks(store.experiment_id, "mine") == []
-    taken = [count_look(store.experiment_id, "mine", first)]  # no sweep yet: kept by the trial
+    assert evaluations(store.experiment_id, "mine") == []
+    taken = [record_evaluation(store.experiment_id, "mine", first)]  # of the trial, without a sweep
     assert "test.taken.1" in store.trial(first).tags
     store.open_parent({})
-    taken += [count_look(store.experiment_id, "mine", run) for run in (first, second)]
+    taken += [record_evaluation(store.experiment_id, "mine", run) for run in (first, second)]
     assert {"test.taken.2", "test.taken.3"} <= set(store.parent_tags())
-    assert looks(store.experiment_id, "mine") == taken
-    assert [look.trial for look in taken] == ["trial 1", "trial 1", "trial 2"]
-    assert looks(store.experiment_id, "another") == []
+    assert evaluations(store.experiment_id, "mine") == taken
+    assert [each.trial for each in taken] == ["trial 1", "trial 1", "trial 2"]
+    assert evaluations(store.experiment_id, "another") == []
 
 
-def test_test_error_of_a_counted_look_is_no_look_of_its_own(store) -> None:
+def test_test_error_of_a_recorded_evaluation_is_not_counted_twice(store) -> None:
     run_id = add_trial(store, 1, None, fit__evaluate_test="False")
-    count_look(store.experiment_id, "mine", run_id)
+    record_evaluation(store.experiment_id, "mine", run_id)
     MlflowClient().log_metric(run_id, "test/mae", 7.0)
-    assert len(looks(store.experiment_id, "mine")) == 1
+    assert len(evaluations(store.experiment_id, "mine")) == 1
 
 
-def test_trial_that_tested_itself_looked_when_it_ended(store) -> None:
+def test_trial_that_evaluated_itself_did_so_when_it_ended(store) -> None:
     run_id = add_trial(store, 3, 7.0, fit__evaluate_test="True")
-    assert looks(store.experiment_id, "mine") == [Look("1970-01-01 00:00:03", "trial 3", run_id)]
-    count_look(store.experiment_id, "mine", run_id)
-    assert len(looks(store.experiment_id, "mine")) == 2
+    assert evaluations(store.experiment_id, "mine") == [
+        Evaluation("1970-01-01 00:00:03", "trial 3", run_id)
+    ]
+    record_evaluation(store.experiment_id, "mine", run_id)
+    assert len(evaluations(store.experiment_id, "mine")) == 2
 
 
 def test_only_other_studies_on_the_same_faces_count_as_elsewhere(store) -> None:
@@ -76,5 +82,5 @@ def test_only_other_studies_on_the_same_faces_count_as_elsewhere(store) -> None:
     other = StudyStore("faces", "other")
     add_trial(other, 1, 7.0)
     add_trial(other, 2, None)
-    assert num_looks_elsewhere(store.experiment_id, "mine", "d") == 1
-    assert num_looks_elsewhere(store.experiment_id, "mine", "e") == 0
+    assert num_evaluations_elsewhere(store.experiment_id, "mine", "d") == 1
+    assert num_evaluations_elsewhere(store.experiment_id, "mine", "e") == 0

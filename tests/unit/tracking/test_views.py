@@ -3,23 +3,25 @@
 import base64
 import json
 import zlib
-from pathlib import Path
 from typing import Any
 
-import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
+from src.config import Objective
+from src.config.schema import Direction
+from src.records.terms import Terms
 from src.tracking.study import StudyStore
-from src.tracking.views import mlflow_address, save_views, study_links
+from src.tracking.views import save_views, study_links
 
 _LIMIT = 20_000  # characters of an experiment's tag
 _THREE = ["optimizer.learning_rate", "data.batch_size", "model.dropout_rate"]
 
 
 @pytest.fixture
-def store(in_tmp_path: Path) -> StudyStore:
-    return StudyStore("face-age", "s")
+def store(in_new_store) -> StudyStore:
+    in_new_store("store")
+    return StudyStore("faces", "s")
 
 
 def saved(store: StudyStore) -> dict[str, dict[str, Any]]:
@@ -54,10 +56,11 @@ def test_second_call_replaces_the_views_and_keeps_their_links(
     store: StudyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("src.tracking.views.time.time", lambda: 1.0)
-    links = save_views(store.experiment_id, "s", _THREE)
-    others = save_views(store.experiment_id, "s2", _THREE)
+    links = save_views(store.experiment_id, "s", _THREE, _THREE, Terms())
+    others = save_views(store.experiment_id, "s2", _THREE, _THREE, Terms())
     monkeypatch.setattr("src.tracking.views.time.time", lambda: 2.0)
-    assert save_views(store.experiment_id, "s", [*_THREE, "model.hidden_units"]) == links
+    more = [*_THREE, "model.hidden_units"]
+    assert save_views(store.experiment_id, "s", more, more, Terms()) == links
     assert links.table != others.table
 
     views = saved(store)
@@ -79,39 +82,36 @@ def test_second_call_replaces_the_views_and_keeps_their_links(
 def test_table_has_the_three_hyperparameters_and_charts_only_those_that_differ(
     store: StudyStore,
 ) -> None:
-    save_views(store.experiment_id, "s", ["augmentation.name", "seed"], ["augmentation.name"])
+    varied = ["augmentation.name", "seed"]
+    save_views(store.experiment_id, "s", varied, varied[:1], Terms())
     assert params(state(store, "s: trials")["selectedColumns"]) == [
         *_THREE, "augmentation.name", "seed"
     ]  # fmt: skip
     assert axes(state(store, "s: charts")) == ["augmentation.name"]
 
-    save_views(store.experiment_id, "s", [])
+    save_views(store.experiment_id, "s", [], [], Terms())
     assert axes(state(store, "s: charts")) == ["log10_learning_rate", *_THREE[1:]]
 
 
 def test_views_of_many_hyperparameters_fit_into_a_tag(store: StudyStore) -> None:
     keys = [f"augmentation.some_transformation_{number}.strength" for number in range(20)]
-    save_views(store.experiment_id, "s", keys)
+    save_views(store.experiment_id, "s", keys, keys, Terms())
     assert params(state(store, "s: trials")["selectedColumns"]) == [*_THREE, *keys]
 
 
-def test_links_lead_to_the_parent_run_once_there_is_one(store: StudyStore) -> None:
-    assert study_links(store.experiment_id, "s").run == ""
-    store.open_parent({})
+def test_links_lead_to_the_saved_views(store: StudyStore) -> None:
     links = study_links(store.experiment_id, "s", page="")
-    assert links.run == f"#/experiments/1/runs/{store.parent_id}?workflowType=machine_learning"
     assert links.charts.startswith("#/experiments/1/runs?viewStateShareKey=")
+    assert links.table.endswith("&compareRunsMode=TABLE")
 
 
-@pytest.mark.parametrize(
-    ("uri", "address"),
-    [
-        ("sqlite:///mlflow.db", "http://127.0.0.1:5000"),
-        ("https://mlflow.example.org/", "https://mlflow.example.org"),
-    ],
-)
-def test_links_begin_with_the_tracking_server_where_there_is_one(
-    uri: str, address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: uri)
-    assert mlflow_address() == address
+def test_views_compare_and_order_by_the_objective(store: StudyStore) -> None:
+    most = Terms(objective=Objective("last/val_mae", Direction.maximize))
+    save_views(store.experiment_id, "s", [], [], most)
+    table, charts = state(store, "s: trials"), state(store, "s: charts")
+    for each in (table, charts):
+        assert (each["orderByKey"], each["orderByAsc"]) == ("metrics.`last/val_mae`", False)
+    assert table["selectedColumns"][3:5] == ["metrics.`last/val_mae`", "metrics.`best/val_mae`"]
+    kinds = {chart["type"]: chart for chart in charts["compareRunCharts"][:2]}
+    assert kinds["PARALLEL"]["selectedMetrics"] == ["last/val_mae"]
+    assert kinds["SCATTER"]["yaxis"]["key"] == "last/val_mae"

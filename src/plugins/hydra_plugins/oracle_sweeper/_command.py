@@ -1,4 +1,4 @@
-"""What was typed and what stands in a sweep file, read as overrides and a space."""
+"""Reads the command line and a sweep file as fixed overrides and a space."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,45 +7,59 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
-from omegaconf import ListConfig
 
 from src.config import adapt_overrides
 from src.core.errors import UsageError
-from src.search.space import Choices, Condition, Hyperparameter, Interval, Space, check_space
+from src.search.space import (
+    Choices,
+    Condition,
+    Hyperparameter,
+    Interval,
+    Space,
+    as_override,
+    check_space,
+)
 
 
 @dataclass(frozen=True)
 class Command:
-    """What was typed, read.
+    """Command line and sweep file.
 
     Attributes:
-        template: Every override in its place: fixed ones whole, swept ones as their key.
-        space: What is swept.
+        template: Every override in its order, as key and text; the text of a swept one is None.
+        space: The swept keys.
     """
 
     template: tuple[tuple[str, str | None], ...]
     space: Space
 
     def overrides(self, values: Mapping[str, str]) -> list[str]:
-        """The overrides of one job; a swept key without a value is left out."""
-        typed = [
-            fixed if fixed is not None else f"{key}={values[key]}"
-            for key, fixed in self.template
-            if fixed is not None or key in values
-        ]
-        return adapt_overrides(typed)
+        """Returns the overrides of one job; a swept key without a value is left out.
 
-    def first(self) -> list[str]:
-        """The overrides of one job of many: a group may be swept that must not be missing."""
-        values = {h.key: h.domain.first for h in self.space if h.condition is None}
-        return self.overrides(values)
+        Raises:
+            UsageError: If a value is for a key that is fixed.
+        """
+        fixed = {key: text for key, text in self.template if text is not None}
+        both = [key for key in values if key in fixed]
+        if both:
+            raise UsageError(
+                f"A configuration of the list sets a key that is fixed for all. Received: "
+                f"{fixed[both[0]]}. Fix: leave it out, or {both[0]} out of the list"
+            )
+        swept = {key: f"{key}={text}" for key, text in values.items()}
+        ordered = [text or swept.pop(key) for key, text in self.template if text or key in swept]
+        return adapt_overrides([*ordered, *swept.values()])
+
+    def first(self) -> dict[str, str]:
+        """Returns values of one job of many: a group may be swept that must not be missing."""
+        return {each.key: each.domain.first for each in self.space if each.condition is None}
 
 
 def read(params: Mapping[str, Any], arguments: Sequence[str], config_loader: Any) -> Command:
-    """Parse the sweep file's `params` and the command line, which wins.
+    """Parses the sweep file's `params` and the command line, which has precedence.
 
     Raises:
-        ValueError: If a domain or a condition cannot be used.
+        UsageError: If a domain or a condition cannot be used.
     """
     parser = OverridesParser.create(config_loader=config_loader)
 
@@ -56,7 +70,12 @@ def read(params: Mapping[str, Any], arguments: Sequence[str], config_loader: Any
         }
 
     typed = parse(arguments)
-    parsed = parse([f"{key}={_as_override(value)}" for key, value in params.items()]) | typed
+    in_file = {
+        # not choice(…), which takes no null
+        key: ",".join(map(as_override, value)) if isinstance(value, list) else as_override(value)
+        for key, value in params.items()
+    }
+    parsed = parse([f"{key}={text}" for key, text in in_file.items()]) | typed
     swept = {key: o for key, o in parsed.items() if o.is_sweep_override()}
     fixed = {
         key: override.get_value_element_as_str()
@@ -65,8 +84,8 @@ def read(params: Mapping[str, Any], arguments: Sequence[str], config_loader: Any
     }
     domains = {key: _domain(override) for key, override in swept.items()}
     conditions = {key: found for key, o in swept.items() if (found := _condition(o)) is not None}
-    # What was typed narrows a sweep file: conditions lose values, and keys whose condition can no
-    # longer hold go, with those that depend on them.
+    # The command line narrows a sweep file: conditions lose values, and keys whose condition can no
+    # longer hold are left out, with those that depend on them.
     possible: dict[str, tuple[str, ...]] = {key: (text,) for key, text in fixed.items()}
     for key, condition in conditions.items():
         parent = domains.get(condition.key)
@@ -94,22 +113,10 @@ def read(params: Mapping[str, Any], arguments: Sequence[str], config_loader: Any
     return Command(template, check_space(space))
 
 
-def _as_override(value: Any) -> str:
-    if isinstance(value, list | ListConfig):  # not choice(…), which takes no null
-        return ",".join(map(_spell, value))
-    return _spell(value)
-
-
-def _spell(value: Any) -> str:
-    if isinstance(value, list | ListConfig):
-        return f"[{','.join(map(_spell, value))}]"
-    return "null" if value is None else str(value)
-
-
 def _domain(override: Override) -> Choices | Interval:
     value = override.value()
     if isinstance(value, IntervalSweep):
-        unknown = value.tags - {"log"} - {tag for tag in value.tags if "=" in tag}
+        unknown = {tag for tag in value.tags if tag != "log" and "=" not in tag}
         if unknown or value.start is None or value.end is None:
             raise UsageError(
                 f"An interval may be tagged `log` or with a condition. Received: "
@@ -127,7 +134,7 @@ def _domain(override: Override) -> Choices | Interval:
 
 
 def _condition(override: Override) -> Condition | None:
-    """The tag that reads `key=value` or `key=value,value`."""
+    """Returns the condition of a tag such as `key=value` or `key=value,value`."""
     tags: set[str] = getattr(override.value(), "tags", set())
     found = sorted(tag for tag in tags if "=" in tag)
     if not found:

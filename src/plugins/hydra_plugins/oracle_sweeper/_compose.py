@@ -1,4 +1,4 @@
-"""The configuration of each job: composed by Hydra, or the first one's with other values."""
+"""Composes the configuration of each job."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -11,67 +11,53 @@ from omegaconf.errors import OmegaConfBaseException
 
 
 class Composer:
-    """Composes one job after another.
+    """Lets Hydra compose once for each choice of groups, and sets plain values in a copy.
 
-    Hydra reads every file again for each, a tenth of a second. Where jobs differ in nothing but
-    values of keys that the first one has too, its tree is copied and those values are set.
+    Hydra reads every file again for each job, which takes 0.15 s: 40 s for 256 jobs. A copy takes
+    0.01 s.
+
+    Args:
+        load: Returns the tree that Hydra composes from overrides.
+        config_loader: Hydra's.
     """
 
     def __init__(self, load: Callable[[list[str]], DictConfig], config_loader: Any) -> None:
-        """Set up.
-
-        Args:
-            load: Composes from overrides, from nothing.
-            config_loader: Hydra's.
-        """
         self._load = load
+        self._loader = config_loader
         self._parser = OverridesParser.create(config_loader=config_loader)
-        self._first: tuple[list[str], DictConfig] | None = None
+        self._trees: dict[tuple[str, ...], DictConfig] = {}
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
-        """The tree of a job, without Hydra's own settings.
+        """Returns the tree of a job, without Hydra's own settings.
 
         Raises:
             HydraException: If an override cannot be used.
         """
-        tree = self._changed(overrides)
-        if tree is None:
-            tree = self._load(list(overrides))
-            with read_write(tree), open_dict(tree):
-                tree.pop("hydra", None)
-            if self._first is None:
-                self._first = list(overrides), copy.deepcopy(tree)
-        return tree
-
-    def _changed(self, overrides: Sequence[str]) -> DictConfig | None:
-        """The first tree with other values; None where Hydra has to compose."""
-        if self._first is None:
-            return None
-        known, tree = self._first
-        new = self._parser.parse_overrides([text for text in overrides if text not in known])
-        old = self._parser.parse_overrides([text for text in known if text not in overrides])
-        if not {each.key_or_group for each in old} <= {each.key_or_group for each in new}:
-            return None
-        if not all(_sets_a_value(each, tree) for each in new):
-            return None
-        tree = copy.deepcopy(tree)
+        parsed = self._parser.parse_overrides(list(overrides))
+        values = [each for each in parsed if self._is_value(each)]
+        groups = tuple(str(each.input_line) for each in parsed if each not in values)
+        if groups not in self._trees:
+            self._trees[groups] = self._composed(groups)
+        tree = copy.deepcopy(self._trees[groups])
         try:
-            for each in new:
+            for each in values:
                 OmegaConf.update(tree, each.key_or_group, each.value())
         except OmegaConfBaseException:
-            return None  # Hydra says better what is wrong
+            return self._composed(overrides)  # Hydra explains the mistake
         return tree
 
+    def _composed(self, overrides: Sequence[str]) -> DictConfig:
+        tree = self._load(list(overrides))
+        with read_write(tree), open_dict(tree):
+            tree.pop("hydra", None)
+        return tree
 
-def _sets_a_value(override: Override, tree: DictConfig) -> bool:
-    """Whether it gives another value to a key that is there, and is no group's choice."""
-    if override.type is not OverrideType.CHANGE or override.package is not None:
-        return False
-    key = override.key_or_group
-    if key.startswith("hydra") or OmegaConf.is_missing(tree, key):
-        return False
-    value = OmegaConf.select(tree, key, default=_NOTHING)
-    return value is not _NOTHING and not isinstance(value, DictConfig)
-
-
-_NOTHING = object()
+    def _is_value(self, override: Override) -> bool:
+        """Returns whether it sets a key of the tree, which Hydra does after composing it."""
+        key = override.key_or_group
+        return (
+            override.type is OverrideType.CHANGE
+            and override.package is None
+            and not key.startswith("hydra")
+            and not self._loader.get_group_options(key)
+        )

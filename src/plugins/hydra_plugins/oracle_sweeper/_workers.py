@@ -1,24 +1,22 @@
-"""What runs the jobs of a sweep: our own processes, or whatever launcher was chosen."""
+"""Workers of a sweep: this project's processes, or any other launcher of Hydra."""
 
-import copy
+import dataclasses
 import math
 import signal
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from pathlib import Path
 from statistics import mean
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from hydra_plugins.process_launcher._core import Exit, Processes
-from hydra_plugins.process_launcher._worker import INTERRUPTED
+from hydra_plugins.process_launcher._core import Processes
+from hydra_plugins.process_launcher._worker import spell
 from hydra_plugins.process_launcher.launcher import ProcessLauncher
-from omegaconf import DictConfig
+from omegaconf import OmegaConf
 
-from src.config import Config, to_config
+from src.config import Config
 from src.core.errors import UsageError
 from src.core.imports import large_imports
 from src.core.signals import TERMINATION, handled, raise_interrupt
@@ -27,147 +25,97 @@ from src.search.loop import Ending, Job
 if TYPE_CHECKING:
     from src.training.timing import Timing
 
-_LAST_LINES = 40  # of what a failed job printed
-_LEAST_SIDE_BY_SIDE = 8  # trials that are worth a process of their own
-_GLANCE_SECONDS = 0.5  # between looks at whether someone wants to stop
+_MIN_STACKED = 8  # trials that are worth a process of their own
+_POLL_SECONDS = 0.5  # between checks for an interrupt
 
 
 class ProcessWorkers:
-    """Jobs in processes that stay for the next job of the same program.
+    """Trials in processes that stay for the next trial of the same program.
 
-    Jobs of one group are gathered, and share one process in which they train side by side.
+    A process receives the configurations of its trials. Trials of one group are gathered, and train
+    as stacked heads in one process.
 
     Attributes:
         num_jobs: Most processes at a time.
-        side_by_side: Most jobs in one process at a time.
+        max_stacked: Most trials of a group in one process.
     """
 
     def __init__(self, launcher: ProcessLauncher) -> None:
         self._launcher = launcher
-        self.num_jobs = launcher.n_jobs
-        self.side_by_side = launcher.side_by_side
+        self.num_jobs = launcher.settings.n_jobs
+        self.max_stacked = launcher.settings.max_stacked
         self._processes = Processes(launcher)
         self._gathered: dict[Hashable, list[Job]] = {}
-        self._most: dict[Hashable, int] = {}  # in a process, of a group that has lost one
+        self._limits: dict[Hashable, int] = {}  # in a process, of a group that has lost one
         self._jobs: dict[int, list[Job]] = {}
         self._is_interrupted = False
-        self._is_stopping = False
-        self._results: dict[int, JobReturn] = {}
-
-    @property
-    def returns(self) -> list[list[JobReturn]]:
-        """Hydra's results so far, in the order of the jobs; of those that ran alone."""
-        return [[self._results[number] for number in sorted(self._results)]]
 
     def has_room(self) -> bool:
-        """See `Workers`."""
+        """Returns whether one more trial may start, or be gathered, now."""
         num_gathered = sum(map(len, self._gathered.values()))
         return (
             not self._is_interrupted
             and self._processes.has_room()
-            and num_gathered < self.side_by_side * self.num_jobs
+            and num_gathered < self.max_stacked * self.num_jobs
         )
 
-    def start(self, job: Job, overrides: Sequence[str]) -> None:
-        """See `Workers`. One that is tried again gets a new process, and the memory of the idle.
-
-        Jobs that can train side by side wait for `wait` to start them together.
-        """
+    def start(self, job: Job) -> None:
+        """Starts a trial, or gathers it until `wait`. Another attempt gets a new process."""
         if job.num_tries > 1:
             self._processes.end_idle()
-        if job.group is not None:
+        if job.group is None:
+            self._run([job])
+        else:
             self._gathered.setdefault(job.group, []).append(job)
-            return
-        self._jobs[job.number] = [job]
-        program = job.program if self._launcher.warm else None
-        self._processes.start(job.number, overrides, program)
 
     def wait(self) -> list[tuple[Job, Ending]]:
-        """See `Workers`.
+        """Returns trials that have ended.
 
         Raises:
-            KeyboardInterrupt: If someone asked to stop.
+            KeyboardInterrupt: If the sweep was asked to stop.
         """
         self._start_gathered()
         while not self._is_interrupted:
-            exits = self._processes.wait(_GLANCE_SECONDS)
-            if exits:
-                return [pair for one in exits for pair in self._read(one)]
+            endings = self._processes.wait(_POLL_SECONDS)
+            if endings:
+                return [pair for number, ending in endings for pair in self._read(number, ending)]
         raise KeyboardInterrupt
 
     def stop(self) -> list[tuple[Job, Ending]]:
-        """See `Workers`."""
-        self._is_stopping = True
-        unstarted = [job for jobs in self._gathered.values() for job in jobs]
+        """Lets every trial save and stop."""
+        waiting = [job for jobs in self._gathered.values() for job in jobs]
         self._gathered.clear()
-        ended = [pair for one in self._processes.stop() for pair in self._read(one)]
-        return [*ended, *((job, Ending(is_interrupted=True)) for job in unstarted)]
+        stopped = self._processes.stop()
+        ended = [pair for number, ending in stopped for pair in self._read(number, ending)]
+        return [*ended, *((job, Ending(is_interrupted=True)) for job in waiting)]
 
-    def _start_gathered(self) -> None:
-        """Start what was gathered, as far as there is room; spread over the processes."""
-        for number_left, (group, jobs) in zip(
-            range(len(self._gathered), 0, -1), list(self._gathered.items()), strict=True
-        ):
-            num_free = self.num_jobs - self._processes.num_running
-            num_parts = max(1, min(num_free // number_left, len(jobs) // _LEAST_SIDE_BY_SIDE))
-            most = self._most.get(group, self.side_by_side)
-            size = min(most, math.ceil(len(jobs) / num_parts))
-            # Those of one batch size train step by step.
-            jobs.sort(key=lambda job: (job.config.data.batch_size, job.number))
-            while jobs and self._processes.has_room():
-                part, jobs = jobs[:size], jobs[size:]
-                self._start_together(part)
-            if jobs:
-                self._gathered[group] = jobs
-            else:
-                del self._gathered[group]
-
-    def _start_together(self, jobs: Sequence[Job]) -> None:
-        first = jobs[0]
-        self._jobs[first.number] = list(jobs)
-        program = first.program if self._launcher.warm else None
-        self._processes.start_call(
-            [job.number for job in jobs],
-            _train_side_by_side,
-            [job.config for job in jobs],
-            program,
-        )
-
-    def time(self, overrides: Sequence[str]) -> "Timing":
-        """See `TimingWorkers`: as many side by side as trials will be.
+    def time(self, config: Config) -> "Timing":
+        """Returns the timing of a trial, with as many at a time as in a sweep.
 
         Raises:
-            ValueError: If a trial could not even begin.
+            UsageError: If the trial fails.
         """
-        from src.training.timing import Timing
-
-        launcher = copy.copy(self._launcher)
-        launcher.task_function = _time
-        processes = Processes(launcher)
-        for number in range(self.num_jobs):
-            processes.start(number, overrides)
-        timings: list[dict[str, float]] = []
+        processes = Processes(self._launcher)
+        timings: list[Timing] = []
         try:
+            for number in range(self.num_jobs):
+                processes.start([number], _time, [config])
             while len(timings) < self.num_jobs:
-                for one in processes.wait():
-                    result = one.job_return
-                    if result is None or result.status is not JobStatus.COMPLETED:
-                        failure = _ending(result).failure if result else "the process died"
-                        raise UsageError(f"{failure} (see {one.log})")
-                    timings.append(result.return_value)
+                for _, ending in processes.wait():
+                    if ending.failure:
+                        raise UsageError(ending.failure)
+                    timings.append(ending.value)
         finally:
             processes.stop()
-        timing = Timing(**{key: mean(each[key] for each in timings) for key in timings[0]})
-        if self._launcher.warm:
+        columns = zip(*map(dataclasses.astuple, timings), strict=True)
+        timing = type(timings[0])(*map(mean, columns))
+        if self._launcher.settings.warm:
             return timing
-        return replace(timing, warm_start_seconds=timing.start_seconds)
+        return dataclasses.replace(timing, warm_start_seconds=timing.start_seconds)
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """In the body, the first SIGINT, SIGTERM or SIGHUP is noted until `wait`; the next raises.
-
-        A study's book-keeping is never torn apart by the first.
-        """
+        """In the body, the first SIGINT, SIGTERM or SIGHUP is delayed until `wait`."""
 
         def note(number: int, frame: FrameType | None) -> None:
             if self._is_interrupted:
@@ -179,128 +127,151 @@ class ProcessWorkers:
             if self._is_interrupted:
                 raise KeyboardInterrupt
 
-    def _read(self, one: Exit) -> list[tuple[Job, Ending]]:
-        jobs = self._jobs.pop(one.number)
-        result = one.job_return
-        if result is not None and jobs[0].group is not None:
-            return list(zip(jobs, _endings(result, len(jobs), _tail(one.log)), strict=True))
-        if result is not None:
-            self._results[one.number] = result
-            return [(jobs[0], _ending(result, _tail(one.log)))]
-        if self._is_stopping:
-            return [(job, Ending(is_interrupted=True)) for job in jobs]
-        if one.exit_code == INTERRUPTED:
-            failure = "the process was asked to end, but not by this sweep"
-        elif one.exit_code < 0:
-            name = signal.Signals(-one.exit_code).name
-            hint = "; the machine may have run out of memory" if name == "SIGKILL" else ""
-            failure = f"the process was ended by {name}{hint}"
-        else:
-            failure = f"the process ended with status {one.exit_code}"
-        failure = f"{failure} (see {one.log})"
-        if len(jobs) > 1:  # perhaps they took too much memory: they may try again in fewer
-            self._most[jobs[0].group] = max(1, len(jobs) // 4)
-        lost = Ending(failure=failure, details=_tail(one.log), is_lost=len(jobs) == 1)
-        return [(job, lost) for job in jobs]
+    def _start_gathered(self) -> None:
+        """Starts gathered trials, distributed over the free processes."""
+        for number_left, (group, jobs) in zip(
+            range(len(self._gathered), 0, -1), list(self._gathered.items()), strict=True
+        ):
+            num_free = self.num_jobs - self._processes.num_running
+            num_parts = max(1, min(num_free // number_left, len(jobs) // _MIN_STACKED))
+            limit = self._limits.get(group, self.max_stacked)
+            size = min(limit, math.ceil(len(jobs) / num_parts))
+            # Heads of one batch size train in one stack.
+            jobs.sort(key=lambda job: (job.config.data.batch_size if job.config else 0, job.number))
+            while jobs and self._processes.has_room():
+                part, jobs = jobs[:size], jobs[size:]
+                self._run(part)
+            if jobs:
+                self._gathered[group] = jobs
+            else:
+                del self._gathered[group]
+
+    def _run(self, jobs: Sequence[Job]) -> None:
+        """Starts trials in one process, and writes the files that Hydra's users expect."""
+        first = jobs[0]
+        self._jobs[first.number] = list(jobs)
+        for job in jobs:
+            folder = self._launcher.folder / str(job.number) / ".hydra"
+            folder.mkdir(parents=True, exist_ok=True)
+            OmegaConf.save(OmegaConf.structured(job.config), folder / "config.yaml")
+            OmegaConf.save(OmegaConf.create(list(job.overrides)), folder / "overrides.yaml")
+        self._processes.start(
+            [job.number for job in jobs],
+            _train if first.group is None else _train_stacked,
+            [first.config] if first.group is None else [[job.config for job in jobs]],
+            first.program if self._launcher.settings.warm else None,
+        )
+
+    def _read(self, number: int, ending: Ending) -> list[tuple[Job, Ending]]:
+        jobs = self._jobs.pop(number)
+        if ending.is_lost and len(jobs) > 1:
+            # The stack may have been too large for the memory: next time it is smaller.
+            self._limits[jobs[0].group] = max(1, len(jobs) // 4)
+            ending = dataclasses.replace(ending, is_lost=False)
+        if ending.value is None:
+            return [(job, ending) for job in jobs]
+        return [
+            (job, Ending(failure=failure)) for job, failure in zip(jobs, ending.value, strict=True)
+        ]
 
 
 class BatchWorkers:
-    """Jobs in batches, as any Hydra launcher takes them.
+    """Trials in batches, as any launcher of Hydra takes them, described by overrides.
 
     Attributes:
-        num_jobs: 0: how many at a time is the launcher's affair.
-        side_by_side: 1: such a launcher knows of no groups.
-        returns: Hydra's results so far, a list for each batch.
+        num_jobs: 0: the launcher decides.
+        max_stacked: 1: such a launcher has no groups.
     """
 
     num_jobs = 0
-    side_by_side = 1
+    max_stacked = 1
 
     def __init__(self, launcher: Launcher, size: float) -> None:
         self._launcher = launcher
         self._size = size
-        self._batch: list[tuple[Job, Sequence[str]]] = []
+        self._batch: list[Job] = []
         self._num_launched = 0
-        self.returns: list[list[JobReturn]] = []
 
     def has_room(self) -> bool:
-        """See `Workers`."""
+        """Returns whether the batch may grow."""
         return len(self._batch) < self._size
 
-    def start(self, job: Job, overrides: Sequence[str]) -> None:
-        """See `Workers`: the batch is launched by `wait`."""
-        self._batch.append((job, overrides))
+    def start(self, job: Job) -> None:
+        """Adds a job to the batch, which `wait` launches."""
+        self._batch.append(job)
 
     def wait(self) -> list[tuple[Job, Ending]]:
-        """See `Workers`."""
+        """Runs the batch."""
         batch, self._batch = self._batch, []
         first, self._num_launched = self._num_launched, self._num_launched + len(batch)
         try:
-            results = self._launcher.launch([list(overrides) for _, overrides in batch], first)
-        except Exception as error:  # a worker that dies takes joblib's whole batch with it
-            lost = Ending(failure=f"{type(error).__name__}: {error}", is_lost=True)
-            return [(job, lost) for job, _ in batch]
+            results = self._launcher.launch([_overrides(job) for job in batch], first)
+        except Exception as error:  # joblib loses the whole batch with one process
+            return [(job, Ending(failure=spell(error), is_lost=True)) for job in batch]
         except BaseException:
             self._batch = batch
             raise
-        self.returns.append(list(results))
-        return [(job, _ending(one)) for (job, _), one in zip(batch, results, strict=True)]
+        return [(job, _ending(result)) for job, result in zip(batch, results, strict=True)]
+
+    def time(self, config: Config) -> "Timing":
+        """Refuses to time a trial.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError(
+            "A plan times its trials in processes of this project's launcher. "
+            "Received: another hydra/launcher. Fix: hydra/launcher=processes"
+        )
 
     def stop(self) -> list[tuple[Job, Ending]]:
-        """See `Workers`: the launcher has gone through its batch, or was interrupted with it."""
+        """Returns the jobs of a batch that was interrupted."""
         batch, self._batch = self._batch, []
-        return [(job, Ending(is_interrupted=True)) for job, _ in batch]
+        return [(job, Ending(is_interrupted=True)) for job in batch]
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """SIGTERM and SIGHUP do what Ctrl-C does, which every launcher knows."""
+        """SIGTERM and SIGHUP interrupt as Ctrl-C does, which every launcher handles."""
         with handled(TERMINATION, raise_interrupt):
             yield
 
 
-def _time(tree: DictConfig) -> dict[str, float]:
-    """The task of a process that times a trial."""
-    from src.training.timing import time_trial
+def _train(config: Config) -> None:
+    """Trains one trial, in its process."""
+    with large_imports():
+        from src.training import run_trial
+    print(run_trial(config).headline())
 
-    return asdict(time_trial(to_config(tree)))
 
-
-def _train_side_by_side(configs: Sequence[Config]) -> list[tuple[float, str]]:
-    """What a process with several jobs does: the objective and the failure of each."""
+def _train_stacked(configs: Sequence[Config]) -> list[str]:
+    """Trains several heads, in their process; returns the failure of each, or an empty text."""
     with large_imports():
         from src.stacked import train_stacked
     return [
-        (math.inf, _spell(result)) if isinstance(result, BaseException) else (result.value, "")
+        spell(result) if isinstance(result, BaseException) else ""
         for result in train_stacked(configs)
     ]
 
 
-def _endings(result: JobReturn, count: int, details: str) -> list[Ending]:
-    """Of jobs that ran side by side."""
-    if result.status is JobStatus.FAILED:
-        return [_ending(result, details)] * count
+def _time(config: Config) -> "Timing":
+    """Times a trial, in a process of its own."""
+    with large_imports():
+        from src.training.timing import time_trial
+    return time_trial(config)
+
+
+def _overrides(job: Job) -> list[str]:
+    """Returns the overrides of a trial with what the study has added to its configuration."""
+    if job.config is None:
+        return list(job.overrides)
+    seed, fit, study = job.config.seed, job.config.fit, job.config.study
     return [
-        Ending(value, failure, details if failure else "") for value, failure in result.return_value
-    ]
+        *job.overrides, f"seed={seed}", f"fit.keep_state={fit.keep_state}",
+        f"study.trial={study.trial}", f"study.run_id={study.run_id}",
+    ]  # fmt: skip
 
 
-def _ending(result: JobReturn, details: str = "") -> Ending:
-    value: Any = result._return_value
-    if result.status is JobStatus.FAILED:
-        return Ending(failure=_spell(value), details=details)
-    return Ending(float(value) if isinstance(value, int | float) else math.inf)
-
-
-def _spell(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    if type(error).__name__.startswith("CompactHydra"):
-        return text
-    return f"{type(error).__name__}: {text}"
-
-
-def _tail(log: Path) -> str:
-    try:
-        lines = log.read_text(errors="replace").splitlines()
-    except OSError:
-        return ""
-    return "\n".join(lines[-_LAST_LINES:])
+def _ending(result: JobReturn) -> Ending:
+    """Returns the ending of a trial; its result is in the store."""
+    is_failed = result.status is JobStatus.FAILED
+    return Ending(failure=spell(result._return_value) if is_failed else "")

@@ -1,16 +1,13 @@
-"""Processes that run jobs: started, handed one job after another, told to stop.
-
-What a job needs and what it comes to are files in its folder. A pipe tells its process where that
-folder is, and tells this one when the job is over. Whatever becomes of a process is data.
-"""
+"""Worker processes: started, given one job after another, and stopped."""
 
 import contextlib
+import dataclasses
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.process
 import os
 import signal
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,48 +21,33 @@ from hydra.core.utils import (
     setup_globals,
 )
 from hydra_plugins.process_launcher._worker import (
+    INTERRUPTED,
     log_file,
-    read_result,
-    run_call,
+    read_ending,
     run_hydra_job,
     work,
     write_job,
 )
 
+from src.search.loop import Ending
+
 if TYPE_CHECKING:
     from hydra_plugins.process_launcher.launcher import ProcessLauncher
 
-_PATIENCE_SECONDS = 20  # for a process without a job to end; Python takes a second or two
+_LAST_LINES = 40  # of the output of a failed job
+_END_SECONDS = 20  # for a process without a job to end; Python takes a second or two
 _spawning = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-
-
-@dataclass(frozen=True)
-class Exit:
-    """How a job ended.
-
-    Attributes:
-        number: The job's.
-        job_return: Hydra's result; None where the process died before it could write one.
-        exit_code: As of `multiprocessing`: negative for the signal that killed the process; 0
-            where that waits for another job.
-        log: File with what the job printed.
-    """
-
-    number: int
-    job_return: JobReturn | None
-    exit_code: int
-    log: Path
 
 
 @dataclass
 class _Worker:
-    """A process, and the job that it is at.
+    """A process and its job.
 
     Attributes:
-        process: It.
-        jobs: Takes the folder of each job, and answers when the job is over. Closed: no further
-            job will come, and the process ends after the one that it has.
-        slot: Which share of the machine it has.
+        process: The process.
+        jobs: Takes the folder of each job, and gives a message when the job has ended. Closed: no
+            further job will come, and the process ends after its present one.
+        slot: Share of the machine that it uses.
         program: What its jobs have in common; None for a process that takes one job only.
         number: Of its job; None while it waits for one.
         folder: Of its last job.
@@ -79,7 +61,7 @@ class _Worker:
     folder: Path = Path()
 
     def begin(self, number: int, folder: Path) -> None:
-        """Hand a job over."""
+        """Gives the process a job."""
         self.number, self.folder = number, folder
         with contextlib.suppress(OSError):  # it has just died: the job is lost
             self.jobs.send(str(folder))
@@ -87,136 +69,125 @@ class _Worker:
             self.jobs.close()
 
     def is_done(self) -> bool:
-        """Whether the job is over and another may come."""
+        """Returns whether the job has ended and the process waits for another."""
         if self.jobs.closed or not self.jobs.poll():
             return False
         try:
             self.jobs.recv()
-        except (EOFError, OSError):  # it is about to end
+        except (EOFError, OSError):  # the process is about to end
             self.jobs.close()
             return False
         return True
 
 
 class Processes:
-    """The jobs that run now, and the processes that wait for another one.
+    """Running jobs, and the processes that wait for another one.
 
-    There are never more processes than jobs may run at a time. One that waits is used again for
-    a job of the same program. A job that fails, or is lost, ends its process.
+    There are never more processes than jobs may run at a time. A process that waits is used again
+    for a job of the same program. A job that fails, or is lost, ends its process.
     """
 
     def __init__(self, launcher: "ProcessLauncher") -> None:
-        assert launcher.config is not None  # noqa: S101  Hydra has called setup()
         self._launcher = launcher
-        self._folder = Path(str(launcher.config.hydra.sweep.dir))
+        self._settings = launcher.settings
         self._workers: list[_Worker] = []
+        self._is_stopping = False
 
     @property
     def num_running(self) -> int:
-        """Jobs that run now."""
+        """Number of running jobs."""
         return len(self._busy())
 
     def has_room(self) -> bool:
-        """Whether one more job may start now."""
-        return self.num_running < self._launcher.n_jobs
+        """Returns whether one more job may start now."""
+        return self.num_running < self._settings.n_jobs
 
-    def start(self, number: int, overrides: Sequence[str], program: Hashable = None) -> None:
-        """Start a job; its folder is `<sweep dir>/<number>`.
-
-        Args:
-            number: The job's.
-            overrides: What its configuration is composed from.
-            program: A job of the same program may follow it in its process; after None, no job.
-        """
-        launcher = self._launcher
-        self._begin(number, program, run_hydra_job, (
-            launcher.hydra_context, launcher.config, launcher.task_function, list(overrides),
-            number, Singleton.get_state(),
-        ))  # fmt: skip
-
-    def start_call(
+    def start(
         self,
         numbers: Sequence[int],
-        call: Callable[[Any], Any],
-        argument: Any,
+        function: Callable[..., Any],
+        arguments: Sequence[Any],
         program: Hashable = None,
     ) -> None:
-        """Start a call of a function, without Hydra, that does several jobs at once.
+        """Starts a call of a function, which may do several jobs at once.
 
         Args:
-            numbers: The jobs'; it is known by the first, and each has its log in its folder.
-            call: What it returns is the result.
-            argument: What it is called with.
-            program: As of `start`.
+            numbers: Of the jobs. The first identifies the call; each has a folder with its log.
+            function: Its return value is the ending's value.
+            arguments: Of the call.
+            program: A job of the same program may follow in the process; after None, no job.
         """
         first, *others = numbers
-        self._begin(first, program, run_call, (call, argument))
+        folder = self._launcher.folder / str(first)
+        write_job(folder, function, arguments)
         for number in others:
-            link = log_file(self._folder / str(number))
+            link = log_file(self._launcher.folder / str(number))
             link.parent.mkdir(parents=True, exist_ok=True)
             if link.is_symlink():
                 link.unlink()
-            if not link.exists():  # else it has a log of its own, of an earlier try
+            if not link.exists():  # else an earlier attempt has left a log
                 link.symlink_to(Path("..") / str(first) / link.name)
+        self._worker_for(program).begin(first, folder)
 
-    def _begin(
-        self, number: int, program: Hashable, run: Callable[..., JobReturn], arguments: tuple
-    ) -> None:
-        folder = self._folder / str(number)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_job(folder, run, arguments)
-        self._worker_for(program).begin(number, folder)
-
-    def wait(self, timeout: float | None = None) -> list[Exit]:
-        """The jobs that have ended, after one has or the timeout (seconds) is over."""
-        exits: list[Exit] = []
-        while not exits:
+    def wait(self, timeout: float | None = None) -> list[tuple[int, Ending]]:
+        """Waits until a job has ended, or for `timeout` seconds, and returns those that have."""
+        endings: list[tuple[int, Ending]] = []
+        while not endings:
             busy = self._busy()
             signs = [worker.process.sentinel for worker in busy]
             signs += [worker.jobs.fileno() for worker in busy if not worker.jobs.closed]
             if not multiprocessing.connection.wait(signs, timeout):
                 break
-            exits = [ended for worker in busy if (ended := self._exit(worker)) is not None]
-        return exits
+            endings = [ended for worker in busy if (ended := self._ending(worker)) is not None]
+        return endings
 
-    def stop(self) -> list[Exit]:
-        """Ask all jobs to save and stop, and wait for them and for every process.
+    def stop(self) -> list[tuple[int, Ending]]:
+        """Asks all jobs to save and stop, and waits for them and for every process.
 
         A second interrupt kills them.
         """
-        exits = []
+        self._is_stopping = True
+        endings = []
         try:
             for worker in self._busy():
                 worker.jobs.close()
                 worker.process.terminate()
             while self._busy():
-                exits += self.wait()
+                endings += self.wait()
             self.end_idle()
         except KeyboardInterrupt:
             for worker in self._workers:
                 worker.process.kill()
             for worker in list(self._workers):
-                self._bury(worker)
+                self._remove(worker)
             raise
-        return exits
+        return endings
 
     def end_idle(self) -> None:
-        """End the processes that wait for a job; what they held of memory is free then."""
+        """Ends the processes that wait for a job, which frees their memory."""
         self._end(self._idle())
 
-    def _exit(self, worker: _Worker) -> Exit | None:
-        """How a worker's job has ended; None where it has not."""
-        number, exit_code = worker.number, 0
+    def _ending(self, worker: _Worker) -> tuple[int, Ending] | None:
+        """Returns how a worker's job has ended; None if it has not."""
+        number = worker.number
         if not worker.process.is_alive():
-            self._bury(worker)
-            exit_code = worker.process.exitcode or 0
+            self._remove(worker)
         elif worker.is_done():
             worker.number = None
         else:
             return None
-        assert number is not None  # noqa: S101  it was busy
-        result = read_result(worker.folder)
-        return Exit(number, result, exit_code, log_file(worker.folder))
+        if number is None:
+            return None
+        ending = read_ending(worker.folder)
+        log = log_file(worker.folder)
+        if ending is None and self._is_stopping:
+            ending = Ending(is_interrupted=True)
+        if ending is None:
+            reason = _death(worker.process.exitcode or 0)
+            ending = Ending(failure=f"{reason} (see {log})", is_lost=True)
+        if ending.failure:
+            ending = dataclasses.replace(ending, details=_tail(log))
+        return number, ending
 
     def _busy(self) -> list[_Worker]:
         return [worker for worker in self._workers if worker.number is not None]
@@ -225,25 +196,22 @@ class Processes:
         return [worker for worker in self._workers if worker.number is None]
 
     def _worker_for(self, program: Hashable) -> _Worker:
-        """One that waits and has run this program; or a new one, which may cost another."""
-        launcher = self._launcher
+        """Returns a process that waits and has this program, or a new one in place of another."""
+        settings = self._settings
         for worker in self._idle():
             if not worker.process.is_alive():
-                self._bury(worker)
+                self._remove(worker)
             elif worker.program == program is not None:
                 return worker
-        if len(self._workers) == launcher.n_jobs:
+        if len(self._workers) == settings.n_jobs:
             self._end(self._idle()[:1])
         taken = {worker.slot for worker in self._workers}
-        slot = next(slot for slot in range(launcher.n_jobs) if slot not in taken)
+        slot = next(slot for slot in range(settings.n_jobs) if slot not in taken)
         ours, theirs = _spawning.Pipe()
-        process = _spawning.Process(
-            target=work,
-            args=(theirs, _cores(launcher.n_jobs, launcher.cores_per_job, slot),
-                  _environment(launcher.gpus, slot)),
-            name=f"worker {slot}",
-        )  # fmt: skip
-        with theirs, _interrupts_held_back():
+        cores = _cores(settings.n_jobs, settings.cores_per_job, slot)
+        arguments = (theirs, cores, _environment(self._launcher, slot))
+        process = _spawning.Process(target=work, args=arguments, name=f"worker {slot}")
+        with theirs, _interrupts_blocked():
             process.start()
         worker = _Worker(process, ours, slot, program)
         self._workers.append(worker)
@@ -253,12 +221,12 @@ class Processes:
         for worker in idle:
             worker.jobs.close()
         for worker in idle:
-            worker.process.join(_PATIENCE_SECONDS)
-            if worker.process.is_alive():  # all that it did is written down
+            worker.process.join(_END_SECONDS)
+            if worker.process.is_alive():  # all results are written
                 worker.process.kill()
-            self._bury(worker)
+            self._remove(worker)
 
-    def _bury(self, worker: _Worker) -> None:
+    def _remove(self, worker: _Worker) -> None:
         worker.process.join()
         worker.jobs.close()
         self._workers.remove(worker)
@@ -267,10 +235,12 @@ class Processes:
 def launch(
     launcher: "ProcessLauncher", job_overrides: Sequence[Sequence[str]], initial_job_idx: int
 ) -> list[JobReturn]:
-    """A batch, as Hydra wants it launched: results in order, a lost job a failed one."""
-    assert launcher.config is not None  # noqa: S101  Hydra has called setup()
+    """Runs a batch of Hydra's jobs and returns their results in order; a lost job has failed."""
+    config = launcher.config
+    if config is None:
+        raise RuntimeError("Hydra calls setup() before launch()")
     setup_globals()
-    configure_log(launcher.config.hydra.hydra_logging, launcher.config.hydra.verbose)
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     processes = Processes(launcher)
     waiting = list(enumerate(job_overrides, start=initial_job_idx))
     results: dict[int, JobReturn] = {}
@@ -279,21 +249,39 @@ def launch(
             while waiting and processes.has_room():
                 number, overrides = waiting.pop(0)
                 print(f"#{number}: {' '.join(filter_overrides(overrides))}")
-                processes.start(number, overrides)
-            for ended in processes.wait():
-                results[ended.number] = ended.job_return or _lost(ended)
+                processes.start([number], run_hydra_job, (
+                    launcher.hydra_context, config, launcher.task_function, list(overrides),
+                    number, Singleton.get_state(),
+                ))  # fmt: skip
+            for number, ending in processes.wait():
+                error = RuntimeError(f"Job {number}: {ending.failure}")
+                failed = JobReturn(status=JobStatus.FAILED, _return_value=error)
+                results[number] = failed if ending.failure else ending.value
     finally:
         processes.stop()
     return [results[number] for number in sorted(results)]
 
 
-def _lost(ended: Exit) -> JobReturn:
-    error = RuntimeError(f"The process of job {ended.number} died with {ended.exit_code}")
-    return JobReturn(status=JobStatus.FAILED, _return_value=error)
+def _death(exit_code: int) -> str:
+    """Returns why a process may have ended; a negative exit code is the signal that killed it."""
+    if exit_code == INTERRUPTED:
+        return "the process was asked to end, but not by this sweep"
+    if exit_code >= 0:
+        return f"the process ended with status {exit_code}"
+    name = signal.Signals(-exit_code).name
+    hint = "; the machine may have run out of memory" if name == "SIGKILL" else ""
+    return f"the process was ended by {name}{hint}"
+
+
+def _tail(log: Path) -> str:
+    try:
+        return "\n".join(log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+    except OSError:
+        return ""
 
 
 def _cores(n_jobs: int, cores_per_job: int | None, slot: int) -> set[int]:
-    """The processor cores of a slot; empty where all may be used, or the system cannot say."""
+    """Returns the processor cores of a slot; empty if all may be used, or the system has no say."""
     if not hasattr(os, "sched_getaffinity"):
         return set()
     cores = sorted(os.sched_getaffinity(0))
@@ -303,13 +291,17 @@ def _cores(n_jobs: int, cores_per_job: int | None, slot: int) -> set[int]:
     return {cores[(slot * share + place) % len(cores)] for place in range(share)}
 
 
-def _environment(gpus: Sequence[int] | None, slot: int) -> dict[str, str]:
-    return {"CUDA_VISIBLE_DEVICES": str(gpus[slot % len(gpus)])} if gpus else {}
+def _environment(launcher: "ProcessLauncher", slot: int) -> Mapping[str, str]:
+    config, gpus = launcher.config, launcher.settings.gpus
+    environment = dict(config.hydra.job.env_set) if config is not None else {}
+    if gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = str(gpus[slot % len(gpus)])
+    return environment
 
 
 @contextlib.contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Processes started in the body never see Ctrl-C: their parent tells them, once, to stop."""
+def _interrupts_blocked() -> Iterator[None]:
+    """Processes started in the body do not see Ctrl-C: their parent asks them, once, to stop."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,7 +1,4 @@
-"""What runs in a process of its own: job after job, each by the files in its folder.
-
-A pipe tells where the next job's folder is, and takes the word that a job is over.
-"""
+"""A worker process: it runs one job after another, each described by a file in its folder."""
 
 import contextlib
 import gc
@@ -18,152 +15,158 @@ from typing import Any
 
 import cloudpickle
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.errors import CompactHydraException
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from src.core.errors import ExplainedError
 from src.core.files import whole_file
 from src.core.imports import large_imports
+from src.search.loop import Ending
 
-INTERRUPTED = 130  # exit status of what Ctrl-C or SIGTERM ended, as in a shell
+INTERRUPTED = 130  # exit status of a process that Ctrl-C or SIGTERM ended, as in a shell
 
 
-def write_job(folder: Path, run: Callable[..., JobReturn], arguments: tuple) -> None:
-    """Leave a job in its folder: a function and what it is called with.
+def write_job(folder: Path, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
+    """Writes a job into its folder: a function and its arguments.
 
-    By a file: a process that is killed before it has emptied its pipe would block us for ever.
+    A pipe would block this process if the other one were killed before it had read everything.
     """
-    _result_file(folder).unlink(missing_ok=True)
-    if log_file(folder).is_symlink():  # of an earlier try, beside others
+    folder.mkdir(parents=True, exist_ok=True)
+    _ending_file(folder).unlink(missing_ok=True)
+    if log_file(folder).is_symlink():  # of an earlier attempt, as one of several jobs
         log_file(folder).unlink()
-    _write(cloudpickle.dumps((run, arguments)), _payload_file(folder))
+    _write(cloudpickle.dumps((function, arguments)), _job_file(folder))
 
 
-def read_result(folder: Path) -> JobReturn | None:
-    """What the job in a folder came to; None where it left no word."""
+def read_ending(folder: Path) -> Ending | None:
+    """Returns how the job in a folder ended; None if its process died before."""
     try:
-        result: JobReturn = cloudpickle.loads(_result_file(folder).read_bytes())
+        ending: Ending = cloudpickle.loads(_ending_file(folder).read_bytes())
     except FileNotFoundError:
         return None
-    return result
+    return ending
 
 
 def log_file(folder: Path) -> Path:
-    """What a job prints."""
+    """Returns the file with what a job prints."""
     return folder / "output.log"
+
+
+def spell(error: BaseException) -> str:
+    """Returns an error in words, with its type unless it explains itself."""
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, ExplainedError | CompactHydraException):
+        return text
+    return f"{type(error).__name__}: {text}"
 
 
 def work(
     jobs: multiprocessing.connection.Connection, cores: set[int], environment: Mapping[str, str]
 ) -> None:
-    """What runs in a worker's process: job after job, until one fails or no other can come."""
+    """Runs jobs in this process until one fails or no other can come.
+
+    Args:
+        jobs: Gives the folder of each job, and takes a message when the job has ended.
+        cores: Processor cores to use; empty for all.
+        environment: Further environment variables.
+    """
     if cores:
         os.sched_setaffinity(0, cores)
     os.environ.update(environment)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     home = Path.cwd()
     while (relative := _next_job(jobs)) is not None:
         os.chdir(home)
-        folder = home / relative  # a job may go elsewhere
+        folder = home / relative  # a job may change the directory
         _print_to(log_file(folder))
         try:
-            result = _run(folder)
+            ending = _run(folder)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
-        _write(_pickled(result), _result_file(folder))
+        _write(cloudpickle.dumps(ending), _ending_file(folder))
         sys.stdout.flush()
         sys.stderr.flush()
-        if result.status is JobStatus.FAILED:
-            return  # what a failure leaves behind is nothing to build on
-        with contextlib.suppress(OSError):  # nobody listens: no other job will come
+        if ending.failure:
+            return  # a failed job may leave this process in any state
+        with contextlib.suppress(OSError):  # the pipe is closed: no other job will come
             jobs.send(None)
-        gc.collect()  # a model is a ring of references: Python would keep several for a while
-
-
-def _next_job(jobs: multiprocessing.connection.Connection) -> Path | None:
-    """Its folder, when it comes; None once the parent has closed the pipe, or is no more."""
-    try:
-        return Path(jobs.recv())
-    except (EOFError, OSError):
-        return None
-
-
-def _run(folder: Path) -> JobReturn:
-    """The job that waits in a folder."""
-    try:
-        payload = _payload_file(folder).read_bytes()
-        _payload_file(folder).unlink()
-        with large_imports():
-            run, arguments = cloudpickle.loads(payload)
-        result: JobReturn = run(*arguments)
-    except Exception as error:
-        traceback.print_exc()
-        return JobReturn(status=JobStatus.FAILED, _return_value=error)
-    return result
+        gc.collect()  # a model is a cycle of references: Python would keep several for a while
 
 
 def run_hydra_job(
     context: HydraContext, config: DictConfig, task_function: TaskFunction,
-    overrides: Sequence[str], number: int, singletons: dict[str, Any],
+    overrides: Sequence[str], number: int, singletons: Mapping[str, Any],
 ) -> JobReturn:  # fmt: skip
-    """A job as Hydra runs it. What an earlier one has set is set anew."""
+    """Runs a job as Hydra does, in a new process. Only tasks of other applications run so."""
     setup_globals()
-    if Plugins in Singleton._instances:  # Hydra would run the modules of all plugins again
-        singletons["instances"][Plugins] = Plugins.instance()
     Singleton.set_state(singletons)
     sweep_config = context.config_loader.load_sweep_config(config, list(overrides))
     with open_dict(sweep_config):
         sweep_config.hydra.job.id = f"job_{number}"
         sweep_config.hydra.job.num = number
     HydraConfig.instance().set_config(sweep_config)
-    return run_job(
+    result = run_job(
         hydra_context=context,
         config=sweep_config,
         task_function=task_function,
         job_dir_key="hydra.sweep.dir",
         job_subdir_key="hydra.sweep.subdir",
     )
+    try:
+        cloudpickle.loads(cloudpickle.dumps(result))
+    except Exception:  # an exception that cannot be pickled
+        text = "".join(traceback.format_exception(result._return_value))
+        return JobReturn(status=JobStatus.FAILED, _return_value=RuntimeError(text))
+    return result
 
 
-def run_call(call: Callable[[Any], Any], argument: Any) -> JobReturn:
-    return JobReturn(status=JobStatus.COMPLETED, _return_value=call(argument))
+def _next_job(jobs: multiprocessing.connection.Connection) -> Path | None:
+    """Waits for the folder of a job; None if the parent has closed the pipe, or died."""
+    try:
+        return Path(jobs.recv())
+    except (EOFError, OSError):
+        return None
+
+
+def _run(folder: Path) -> Ending:
+    try:
+        payload = _job_file(folder).read_bytes()
+        _job_file(folder).unlink()
+        with large_imports():
+            function, arguments = cloudpickle.loads(payload)
+        return Ending(function(*arguments))
+    except ExplainedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return Ending(failure=spell(error))
+    except Exception as error:
+        traceback.print_exc()
+        return Ending(failure=spell(error))
 
 
 def _print_to(log: Path) -> None:
-    """From now on, what this process and its C++ libraries print goes to the end of a file."""
+    """Appends the output of this process and its C++ libraries to a file from now on."""
     with log.open("ab", buffering=0) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
 
 
-def _follow_parent() -> None:
-    """Stop in good order when the process that started this one is no more, even by kill -9."""
+def _end_with_parent() -> None:
+    """Interrupts this process when its parent ends, even by kill -9."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _payload_file(folder: Path) -> Path:
+def _job_file(folder: Path) -> Path:
     return folder / "job.pickle"
 
 
-def _result_file(folder: Path) -> Path:
-    return folder / "job_return.pickle"
-
-
-def _pickled(result: JobReturn) -> bytes:
-    """A result that the parent can read, whatever exception it carries."""
-    try:
-        content: bytes = cloudpickle.dumps(result)
-        cloudpickle.loads(content)
-    except Exception:
-        text = "".join(traceback.format_exception(result._return_value))
-        error = RuntimeError(text)
-        content = cloudpickle.dumps(JobReturn(status=JobStatus.FAILED, _return_value=error))
-    return content
+def _ending_file(folder: Path) -> Path:
+    return folder / "ending.pickle"
 
 
 def _write(content: bytes, path: Path) -> None:

@@ -1,7 +1,9 @@
-"""`hydra/launcher=processes`: jobs in processes of their own, so many at a time."""
+"""`hydra/launcher=processes`: jobs in their own processes, several at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
@@ -14,18 +16,17 @@ from src.core.errors import UsageError
 
 @dataclass
 class ProcessLauncherConf:
-    """How many jobs at a time, and what each may use."""
+    """Number of jobs at a time, and what each may use."""
 
     _target_: str = "hydra_plugins.process_launcher.launcher.ProcessLauncher"
     n_jobs: int = 1
     cores_per_job: int | None = None  # null: an equal share of the cores
     gpus: list[int] | None = None  # one for each job at a time, by CUDA_VISIBLE_DEVICES
-    # A process stays for the next trial of the same traced program, which spares its start: half a
-    # minute of ResNet50's on a CPU. false: a new process for each trial, to the same numbers.
+    # A process runs the next trial of the same traced program too, which saves its start: half a
+    # minute for ResNet50 on a CPU. false: a new process for each trial, with the same numbers.
     warm: bool = True
-    # Trials that differ in nothing before a frozen backbone's end train in one program, up to so
-    # many in a process, to the same errors as alone. 1: each alone.
-    side_by_side: int = 256
+    # Most heads on one frozen backbone that train stacked in a process. 1: each trial alone.
+    max_stacked: int = 256
 
 
 ConfigStore.instance().store(
@@ -37,30 +38,19 @@ ConfigStore.instance().store(
 
 
 class ProcessLauncher(Launcher):
-    """Hands over to `_core`, which is imported when there is something to launch.
+    """Imports `_core` when there is something to launch.
+
+    Args:
+        settings: The fields of `ProcessLauncherConf`. In a batch of Hydra's jobs each one has its
+            own process; `warm` and `max_stacked` are for a sweeper that knows what jobs share.
 
     Attributes:
-        n_jobs: Jobs at a time.
-        cores_per_job: Processor cores that each may use; None for an equal share.
-        gpus: Numbers of the GPUs to deal out, or None.
-        warm: Whether a process may run one job after another. It is for a sweeper that knows
-            which jobs share a program; a batch has a process for each job.
-        side_by_side: Most jobs in one process at a time, for such a sweeper.
+        folder: Of the launch; each job has a folder in it, named by its number.
     """
 
-    def __init__(
-        self,
-        n_jobs: int,
-        cores_per_job: int | None,
-        gpus: list[int] | None,
-        warm: bool = True,
-        side_by_side: int = 1,
-    ) -> None:
-        self.n_jobs = n_jobs
-        self.cores_per_job = cores_per_job
-        self.gpus = list(gpus) if gpus else None
-        self.warm = warm
-        self.side_by_side = side_by_side
+    def __init__(self, **settings: Any) -> None:
+        self.settings = ProcessLauncherConf(**settings)
+        self.folder = Path()
         self.hydra_context: HydraContext | None = None
         self.task_function: TaskFunction | None = None
         self.config: DictConfig | None = None
@@ -68,13 +58,13 @@ class ProcessLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Hydra's hook.
+        """Keeps what Hydra passes.
 
         Raises:
-            ValueError: If there is to be less than one job, or core.
+            UsageError: If a number of jobs or cores is below 1.
         """
-        for name in ("n_jobs", "cores_per_job", "side_by_side"):
-            value = getattr(self, name)
+        for name in ("n_jobs", "cores_per_job", "max_stacked"):
+            value = getattr(self.settings, name)
             if value is not None and value < 1:
                 raise UsageError(
                     f"`hydra.launcher.{name}` must be >= 1. Received: {value}. "
@@ -83,11 +73,12 @@ class ProcessLauncher(Launcher):
         self.hydra_context = hydra_context
         self.task_function = task_function
         self.config = config
+        self.folder = Path(str(config.hydra.sweep.dir))
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Run a batch and wait for all of it; results come in the batch's order."""
+        """Runs a batch and returns its results in order."""
         from hydra_plugins.process_launcher import _core
 
         return _core.launch(self, job_overrides, initial_job_idx)

@@ -1,11 +1,12 @@
-"""The way from a configuration to a page in MLflow."""
+"""Publication of the page of a data set in MLflow."""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from src.config import Config, flatten
-from src.exploration.ages import describe
+from src.core import names
+from src.exploration.labels import describe
 from src.exploration.page import document
 from src.exploration.survey import Survey, survey
 from src.pages import Document, as_html
@@ -17,13 +18,13 @@ _FILE = "eda.html"
 
 @dataclass(frozen=True)
 class Exploration:
-    """Where the page of a data set is.
+    """Location of the page of a data set.
 
     Attributes:
         page: The document.
         run_id: MLflow's.
-        path: The HTML file; None where artifacts lie on another machine.
-        address: Where a bare `mlflow ui` shows it.
+        path: The HTML file; None if artifacts are on another machine.
+        address: Address of the page in MLflow.
     """
 
     page: Document
@@ -33,37 +34,36 @@ class Exploration:
 
 
 def explore(config: Config) -> Exploration:
-    """Look at a data set, and keep the page, its figures and its tables as a run.
+    """Surveys a data set, and logs the page, its figures and its tables as a run.
 
     Raises:
-        FileNotFoundError: If the table or the folder is missing.
-        ValueError: If no row has an age.
-        RuntimeError: If the cache cannot be written.
+        MissingFileError: If the table or the folder is missing.
+        UsageError: If no row has a usable label.
+        EnvironmentFaultError: If the cache cannot be written.
     """
-    found = survey(config.data)
-    page = document(found, config.data)
+    found = survey(config.data, config.target)
+    page = document(found)
     html = as_html(page)
     pictures = {picture.name: picture_png(picture) for picture in page.pictures}
     tables = {table.name: table.csv for table in page.tables}
+    shown = {
+        key: value for key, value in flatten(config).items() if key.startswith(("data.", "target."))
+    }
     with page_run(config.tracking.experiment, f"eda {config.data.layout}", "eda") as run_id:
-        log_facts(
-            run_id,
-            {key: value for key, value in flatten(config).items() if key.startswith("data.")},
-            _metrics(found),
-            {"data_digest": found.digest, "mlflow.note.content": page.summary},
-        )
+        tags = {names.DATA_DIGEST: found.digest, names.NOTE: page.summary}
+        log_facts(run_id, shown, _metrics(found), tags)
         log_page(run_id, _FILE, html, pictures, tables)
     return Exploration(page, run_id, local_file(run_id, _FILE), page_address(run_id, _FILE))
 
 
 def _metrics(found: Survey) -> dict[str, float]:
-    ages = describe(found.ages)
+    labels, column = describe(found.labels), found.target.column
     metrics = {
         "data/rows": found.num_rows,
         "data/bad_fraction": found.bad_fraction,
-        "data/mean_age": ages["mean"],
-        "data/sd_age": ages["sd"],
-        "data/median_age": ages["median"],
+        f"data/mean_{column}": labels["mean"],
+        f"data/sd_{column}": labels["sd"],
+        f"data/median_{column}": labels["median"],
     }
     if found.has_pictures:
         faces = found.faces
@@ -72,6 +72,6 @@ def _metrics(found: Survey) -> dict[str, float]:
             "data/gray_share": faces["is_gray"].mean(),
             "data/black_corner_share": faces["has_black_corner"].mean(),
             "data/no_face_share": 1 - faces["shows_face"].mean(),
-            "data/look_alike_pairs": len(found.look_alikes),
+            "data/near_duplicate_pairs": len(found.near_duplicates),
         }
     return {key: float(value) for key, value in metrics.items() if math.isfinite(value)}

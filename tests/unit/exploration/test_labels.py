@@ -1,4 +1,6 @@
-"""Ages in numbers, held against the seed study's."""
+"""Statistics of labels, compared with those of the seed study."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,16 +10,16 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from src.config.schema import AGE_BANDS
-from src.exploration.ages import (
+from src.exploration.labels import (
     band_counts,
-    band_names,
-    bands_of,
     chance_distance,
     describe,
     distance,
     heaping,
     seed_ages,
+    seed_labels,
 )
+from src.records.terms import neutral_target
 
 ages = st.lists(st.floats(0, 120), min_size=1, max_size=60).map(np.array)
 
@@ -39,17 +41,22 @@ def test_one_age_has_no_standard_deviation() -> None:
 
 
 @given(ages)
-def test_every_age_is_in_exactly_one_band(ages: np.ndarray) -> None:
-    assert band_counts(ages).sum() == len(ages)
-    for age, band in zip(ages, bands_of(ages), strict=True):
-        low, high = AGE_BANDS[band]
-        assert low <= age < high + 1
+def test_every_age_is_counted_in_exactly_one_band(ages: np.ndarray) -> None:
+    counts = band_counts(ages, AGE_BANDS)
+    assert counts.sum() == len(ages)
+    expected = [np.sum((ages >= low) & (ages < high + 1)) for low, high in AGE_BANDS]
+    assert list(counts) == expected
 
 
-def test_bands_have_names_and_hold_whole_years() -> None:
-    assert band_names()[0] == "0–4"
-    assert band_names()[-1] == "70+"
-    assert list(bands_of(np.array([4.9, 5, 69.5, 70]))) == [0, 1, 7, 8]
+def test_labels_outside_all_bands_are_not_counted() -> None:
+    labels = np.array([0, 49.9, 50, 99.5, 100, 400])
+    assert list(band_counts(labels, [[50, 99], [100, 200]])) == [2, 1]
+
+
+def test_seed_study_is_compared_only_with_its_own_target() -> None:
+    target = neutral_target()
+    assert len(seed_labels(target)) == 7591
+    assert seed_labels(replace(target, unit="months")) is None
 
 
 def test_heaping_counts_ages_that_end_in_0_or_5() -> None:

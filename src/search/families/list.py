@@ -1,0 +1,72 @@
+"""Searches that run a given list: all combinations of values, or listed configurations."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from src.core.errors import UsageError
+from src.search.search import Search, Suggestion
+from src.search.settings import SweepSettings
+from src.search.space import Choices, Hyperparameter, Space, as_override
+
+
+class GridSearch(Search):
+    """Every combination, or the first `max_trials`; the last key varies fastest."""
+
+    name = "grid"
+    is_listed = True
+    takes_intervals = False
+
+    def __init__(self, settings: SweepSettings, space: Space, max_epochs: int) -> None:
+        """Lists all combinations."""
+        combinations: list[dict[str, str]] = [{}]
+        for each in space:  # parents come before the children whose conditions name them
+            combinations = [
+                {**values, **chosen} for values in combinations for chosen in _choices(each, values)
+            ]
+        self._suggestions = _suggestions(combinations[: settings.max_trials])
+
+    def ask(self) -> Suggestion | None:
+        """Returns the next combination."""
+        return next(self._suggestions, None)
+
+
+class ListSearch(Search):
+    """The configurations of `hydra.sweeper.configurations`, in their order."""
+
+    name = "list"
+    is_listed = True
+    takes_configurations = True
+
+    def __init__(self, settings: SweepSettings, space: Space, max_epochs: int) -> None:
+        """Starts at the first configuration."""
+        self._suggestions = _suggestions(
+            {key: as_override(value) for key, value in values.items()}
+            for values in settings.configurations[: settings.max_trials]
+        )
+
+    @classmethod
+    def check(cls, settings: SweepSettings, space: Space) -> None:
+        """Refuses an empty list, and swept keys besides it."""
+        if not settings.configurations or space:
+            received = f"{space[0].key} with several values" if space else "an empty list"
+            raise UsageError(
+                "A list search runs `hydra.sweeper.configurations` and sweeps no other key. "
+                f"Received: {received}. Fix: 'hydra.sweeper.configurations="
+                "[{optimizer.learning_rate: 1e-4}, {optimizer.learning_rate: 1e-3}]', or "
+                "hydra.sweeper.oracle=grid"
+            )
+
+    def ask(self) -> Suggestion | None:
+        """Returns the next configuration."""
+        return next(self._suggestions, None)
+
+
+def _choices(hyperparameter: Hyperparameter, values: Mapping[str, str]) -> list[dict[str, str]]:
+    """Returns the choices for a key beside these values; none of it if its condition fails."""
+    key, domain, condition = hyperparameter.key, hyperparameter.domain, hyperparameter.condition
+    if condition is not None and values.get(condition.key) not in condition.texts:
+        return [{}]
+    return [{key: text} for text in domain.texts] if isinstance(domain, Choices) else []
+
+
+def _suggestions(configurations: Iterable[Mapping[str, str]]) -> Iterator[Suggestion]:
+    return (Suggestion(index, values) for index, values in enumerate(configurations))
