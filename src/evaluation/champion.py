@@ -46,7 +46,7 @@ class Champion:
 
 
 def crown(
-    experiment: str, study: str, number: int | None, again: bool, root: str | None
+    experiment: str | None, study: str, number: int | None, again: bool, root: str | None
 ) -> Champion:
     """Measures a trial on the test part and registers its model.
 
@@ -54,7 +54,7 @@ def crown(
     that is killed may have shown its number.
 
     Args:
-        experiment: MLflow's experiment.
+        experiment: MLflow's experiment; None to look in all.
         study: Name of the study.
         number: The trial's; None for the best trial.
         again: Whether the test part may be evaluated once more.
@@ -64,8 +64,8 @@ def crown(
         UsageError: If the trial cannot be tested, or the test part was evaluated before.
         EnvironmentFaultError: If the stored model is not the trial's, or the study is running.
     """
-    find_study(experiment, study)  # or explains what there is; creates nothing
-    with open_study(experiment, study) as store:  # else two commands could both be the first
+    found = find_study(experiment, study)  # creates nothing
+    with open_study(found.experiment, study) as store:  # else two commands could both be the first
         trials, terms = store.trials(), store.terms()
         choice = choose(trials, study, number, terms.objective)
         trial, experiment_id = choice.trial, store.experiment_id
