@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from src.config import Config
+from src.core import names
 from src.core.console import stderr
 from src.core.imports import large_imports
 from src.core.names import State
@@ -80,7 +81,7 @@ def crown(
 
         with large_imports():
             from src.evaluation import final_test
-            from src.evaluation.model_card import Access, model_card
+            from src.evaluation.model_card import model_card
             from src.model import set_up
         dataset = final_test.prepare_test(config, trial)
         set_up(config.seed, config.fit.precision, config.fit.deterministic)
@@ -91,9 +92,9 @@ def crown(
         record_evaluation(experiment_id, study, trial.run_id)
         test = final_test.take_test(regressor, dataset, trial, config, terms)
         made = evaluations(experiment_id, study)
-        card = model_card(config, terms, choice, test, Access(made, elsewhere))
+        card = model_card(config, terms, choice, test, made, elsewhere)
         run = Run(trial.run_id, experiment_id, is_new=False)
         final_test.log_test(run, test, terms.target, card)
-        tags = {"trial": trial.name, "test_mae": f"{test.metrics['test/mae']:.4f}"}
+        tags = {names.TRIAL: trial.name, "test_mae": f"{test.metrics[names.TEST_MAE]:.4f}"}
         version = register(model_id, study, card, tags, terms.target)
     return Champion(choice, config, terms, test, len(made), version)
