@@ -11,7 +11,8 @@ from src.exploration.page import document
 from src.exploration.survey import Survey, survey
 from src.pages import Document, as_html
 from src.pages.html import picture_png
-from src.tracking.pages import local_file, log_facts, log_page, page_address, page_run
+from src.tracking import trial_run
+from src.tracking.pages import local_file, log_page, page_address
 
 _FILE = "eda.html"
 
@@ -49,11 +50,13 @@ def explore(config: Config) -> Exploration:
     shown = {
         key: value for key, value in flatten(config).items() if key.startswith(("data.", "target."))
     }
-    with page_run(config.tracking.experiment, f"eda {config.data.layout}", "eda") as run_id:
-        tags = {names.DATA_DIGEST: found.digest, names.NOTE: page.summary}
-        log_facts(run_id, shown, _metrics(found), tags)
-        log_page(run_id, _FILE, html, pictures, tables)
-    return Exploration(page, run_id, local_file(run_id, _FILE), page_address(run_id, _FILE))
+    name, tags = f"eda {config.data.layout}", {names.KIND: "eda"}
+    with trial_run(config.tracking.experiment, name, tags, None, system_metrics=False) as run:
+        run.log_params(shown)
+        run.log_final(_metrics(found))
+        run.set_tags({names.DATA_DIGEST: found.digest, names.NOTE: page.summary})
+        log_page(run.id, _FILE, html, pictures, tables)
+    return Exploration(page, run.id, local_file(run.id, _FILE), page_address(run.id, _FILE))
 
 
 def _metrics(found: Survey) -> dict[str, float]:

@@ -10,7 +10,7 @@ from src.core.errors import UsageError
 from src.search.launch import Launch
 from src.search.loop import ChangedSearchError, Loop, Workers
 from src.search.study import StudyBookkeeping
-from src.tracking.study import StudyStore
+from src.tracking.study import StudyStore, terms_tags
 
 _ORACLE = "hydra.sweeper.oracle"
 
@@ -34,7 +34,9 @@ def open_loop(
         is_read_only=is_read_only,
         stacks_heads=workers.max_stacked > 1 and not search.is_sequential,
     )
+    store.refuse_other_terms(launch.terms)
     tags = {
+        **terms_tags(launch.terms),
         names.NOTE: launch.question,
         names.QUESTION: launch.question,
         names.COMMAND: launch.command[:5000],

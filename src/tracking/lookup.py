@@ -78,18 +78,13 @@ def find_study(experiment: str | None, name: str) -> StudyStore:
         UsageError: If the store has no such experiment or study, or several experiments have it.
     """
     homes = [
-        each.name
+        each
         for each in _experiments(experiment)
         if is_study_name(name)
         and find_runs([each.experiment_id], f"tags.study = '{name}'", limit=1)
     ]
-    if len(homes) == 1:
-        return StudyStore(homes[0], name)
     if homes:
-        raise UsageError(
-            f'Several experiments have a study "{name}". Received: STUDY={name}, which is in '
-            f"{', '.join(homes)}. Fix: --experiment {homes[0]}"
-        )
+        return StudyStore(_only(homes, f'a study "{name}"').name, name)
     place = "tracking store" if experiment is None else f'experiment "{experiment}"'
     known = {study.name for study in studies(experiment)}
     raise UsageError(
@@ -105,18 +100,10 @@ def find_experiment(experiment: str | None) -> str:
         MissingFileError: If there is no store.
         UsageError: If the store has no such experiment, or several.
     """
-    found = [
-        each
-        for each in _experiments(experiment)
-        if experiment is not None or find_runs([each.experiment_id], limit=1)
-    ]
-    if len(found) == 1:
-        return str(found[0].experiment_id)
-    listed = ", ".join(each.name for each in found) or "a store without runs"
-    raise UsageError(
-        f"There is not exactly one experiment. Received: {listed}. "
-        "Fix: --experiment <its name>, or `make sweep`, which creates one"
-    )
+    found = _experiments(experiment)
+    if experiment is None:
+        found = [each for each in found if find_runs([each.experiment_id], limit=1)] or found[:1]
+    return str(_only(found, "runs").experiment_id)
 
 
 @patient
@@ -196,6 +183,15 @@ def _experiments(experiment: str | None) -> list[Experiment]:
             f"Received: --experiment {experiment}. Fix: {fix}"
         )
     return [known[experiment]]
+
+
+def _only(found: Sequence[Experiment], content: str) -> Experiment:
+    if len(found) > 1:
+        raise UsageError(
+            f"Several experiments have {content}. Received: no --experiment, where there are "
+            f"{', '.join(each.name for each in found)}. Fix: --experiment {found[0].name}"
+        )
+    return found[0]
 
 
 def _read_json(run_id: str, path: str) -> dict[str, Any] | None:

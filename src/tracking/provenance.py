@@ -11,11 +11,6 @@ from pathlib import Path
 import psutil
 
 
-def version(package: str) -> str:
-    """Returns the installed version of a package."""
-    return importlib.metadata.version(package)
-
-
 @functools.cache
 def packages() -> str:
     """Returns all installed packages, one `name==version` a line, when the process first asked."""

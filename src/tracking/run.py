@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from mlflow.exceptions import MlflowException
 from src.core import names
 from src.core.console import stderr
 from src.core.names import State
-from src.tracking import provenance
 from src.tracking.retry import is_busy, patient, undisturbed
 from src.tracking.store import MAX_PARAM_LENGTH, context_tags
 
@@ -77,7 +77,7 @@ class Run:
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Logs parameters; long values are cut at MLflow's limit."""
         cut = {key: str(value)[:MAX_PARAM_LENGTH] for key, value in params.items()}
-        self._waiting.params |= cut
+        self._waiting.params.update(cut)
         self._write()
 
     def log_epochs(self, records: Sequence[Mapping[str, float]]) -> None:
@@ -152,9 +152,7 @@ class Run:
 
         pictures = TensorSpec(np.dtype(np.uint8), (-1, image_size, image_size, 3), "pictures")
         predictions = TensorSpec(np.dtype(np.float32), (-1, 1), output)
-        requirements = [
-            f"{name}=={provenance.version(name)}" for name in ("keras", keras.backend.backend())
-        ]
+        requirements = [f"{name}=={version(name)}" for name in ("keras", keras.backend.backend())]
         params = self._client.get_run(self.id).data.params
         made = self._client.create_logged_model(
             self.experiment_id, "model", self.id, context_tags(), params

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 
-from src.config import Config, Objective, TargetConfig, complete, objective_of
+from src.config import Objective, TargetConfig, complete
 from src.config.schema import Direction
 from src.config.validation import is_study_name
 from src.core import names
@@ -61,8 +61,8 @@ class StudyStore:
         """
         return terms_of(self.parent_tags(), self.trials())
 
-    def refuse_other_terms(self, config: Config) -> None:
-        """Compares a configuration with the study's target and objective.
+    def refuse_other_terms(self, terms: Terms) -> None:
+        """Compares the target and objective of a trial with the study's.
 
         Raises:
             UsageError: If the study has trials with another objective, direction or target.
@@ -70,7 +70,7 @@ class StudyStore:
         if not self.trials():
             return
         recorded = _fixed(self.terms())
-        for key, value in _fixed(Terms(config.target, objective_of(config.study))).items():
+        for key, value in _fixed(terms).items():
             if value != recorded[key]:
                 raise UsageError(
                     f'Study "{self.name}" has {key}={recorded[key]}, which is fixed at its first '
@@ -108,11 +108,7 @@ class StudyStore:
 
     def create_trial(self, name: str, tags: Mapping[str, str]) -> str:
         """Creates a child run that waits for its process, and returns its id."""
-        own = {
-            names.STUDY: self.name,
-            names.PARENT_RUN: self.parent_id,
-            names.STATE: State.WAITING,
-        }
+        own = {names.STUDY: self.name, names.PARENT_RUN: self.parent_id, names.STATE: State.WAITING}
         create = patient(self._client.create_run)
         run_id = str(create(self.experiment_id, run_name=name, tags={**own, **tags}).info.run_id)
         patient(self._client.update_run)(run_id, "SCHEDULED")
@@ -207,12 +203,12 @@ def open_study(experiment: str, name: str) -> Iterator[StudyStore]:
         yield StudyStore(experiment, name)
 
 
-def terms_tags(config: Config) -> dict[str, str]:
+def terms_tags(terms: Terms) -> dict[str, str]:
     """Returns the tags of a parent run that record the study's target and objective."""
     return {
-        names.OBJECTIVE: config.study.objective,
-        names.DIRECTION: config.study.direction,
-        names.TARGET: json.dumps(dataclasses.asdict(config.target)),
+        names.OBJECTIVE: terms.objective.metric,
+        names.DIRECTION: terms.objective.direction,
+        names.TARGET: json.dumps(dataclasses.asdict(terms.target)),
     }
 
 

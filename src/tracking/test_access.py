@@ -46,10 +46,11 @@ def evaluations(experiment_id: str, study: str) -> list[Evaluation]:
         if key.startswith(names.TEST_EVALUATION)
     ]
     known = {evaluation.run_id for evaluation in recorded}
-    return sorted(
-        recorded + [_own_evaluation(run) for run in runs if _evaluated_itself(run, known)],
-        key=lambda evaluation: evaluation.time,
-    )
+    for run in runs:
+        if _evaluated_itself(run, known):
+            ended = datetime.fromtimestamp((run.info.end_time or run.info.start_time) / 1000, UTC)
+            recorded.append(Evaluation(_utc(ended), run.info.run_name, run.info.run_id))
+    return sorted(recorded, key=lambda evaluation: evaluation.time)
 
 
 @patient
@@ -90,9 +91,9 @@ def record_evaluation(experiment_id: str, study: str, trial_run_id: str) -> Eval
     runs = find_runs([experiment_id], f"tags.study = '{study}'")
     (trial,) = [run for run in runs if run.info.run_id == trial_run_id]
     holder = next((run for run in runs if is_parent(run)), trial)
-    number = 1 + sum(key.startswith(names.TEST_EVALUATION) for run in runs for key in run.data.tags)
+    recorded = (key.startswith(names.TEST_EVALUATION) for run in runs for key in run.data.tags)
     evaluation = Evaluation(_utc(datetime.now(UTC)), trial.info.run_name, trial_run_id)
-    tag, value = f"{names.TEST_EVALUATION}{number}", json.dumps(asdict(evaluation))
+    tag, value = f"{names.TEST_EVALUATION}{1 + sum(recorded)}", json.dumps(asdict(evaluation))
     MlflowClient().set_tag(holder.info.run_id, tag, value)
     return evaluation
 
@@ -102,12 +103,6 @@ def _evaluated_itself(run: Run, recorded: set[str]) -> bool:
     return names.TEST_MAE in run.data.metrics and (
         run.data.params.get("fit.evaluate_test") == "True" or run.info.run_id not in recorded
     )
-
-
-def _own_evaluation(run: Run) -> Evaluation:
-    milliseconds = run.info.end_time or run.info.start_time
-    time = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return Evaluation(_utc(time), run.info.run_name, run.info.run_id)
 
 
 def _utc(time: datetime) -> str:

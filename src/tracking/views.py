@@ -105,9 +105,8 @@ def _save(experiment_id: str, study: str, name: str, state: Mapping[str, Any]) -
 
 def _table(study: str, varied: Sequence[str], objective: Objective) -> dict[str, Any]:
     params = [*_ALWAYS, *(key for key in varied if key not in _ALWAYS)]
-    metrics = dict.fromkeys((objective.metric, *_SCALARS))
     headings = {f"params.`{key}`": key for key in params}
-    headings |= {f"metrics.`{key}`": key for key in metrics}
+    headings |= {f"metrics.`{key}`": key for key in (objective.metric, *_SCALARS)}
     headings |= {"tags.`state`": "state" + " " * 7}  # its values are longer
     return {
         **_trials(study, objective),
@@ -118,7 +117,6 @@ def _table(study: str, varied: Sequence[str], objective: Objective) -> dict[str,
 
 
 def _charts(study: str, axes: Sequence[str], objective: Objective) -> dict[str, Any]:
-    compared = dict.fromkeys([objective.metric, names.BEST_GAP])
     shown = [names.LOG10_LEARNING_RATE if key == _LEARNING_RATE else key for key in axes or _ALWAYS]
     rate = {"key": names.LOG10_LEARNING_RATE, "type": "PARAM"}
     sections: dict[str, list[dict[str, Any]]] = {
@@ -127,7 +125,7 @@ def _charts(study: str, axes: Sequence[str], objective: Objective) -> dict[str, 
         ],
         "Learning rate": [
             {"type": "SCATTER", "xaxis": rate, "yaxis": {"key": metric, "type": "METRIC"}}
-            for metric in compared
+            for metric in dict.fromkeys((objective.metric, names.BEST_GAP))
         ],
         "Learning curves": [_curves()],
     }

@@ -11,7 +11,9 @@ from src.core.errors import UsageError
 from src.data import Dataset, prepare
 from src.data.shards import NotFloat16Error
 from src.model import fetch_weights
+from src.records.terms import Terms
 from src.tracking import Start, provenance
+from src.tracking.study import StudyStore
 from src.training import trial_logging
 from src.training.activations import Inputs, activation_inputs, picture_inputs, wants_activations
 from src.training.active import ActiveTrial
@@ -25,11 +27,15 @@ def prepare_data(config: Config) -> Dataset:
     """Checks what a trial needs, and returns its faces.
 
     Raises:
-        UsageError: If trials do not log the objective, or the data is not usable as configured.
+        UsageError: If trials do not log the objective, the study has another one, or the data is
+            not usable as configured.
         MissingFileError: If data or weights are missing.
         EnvironmentFaultError: If the picture cache cannot be written.
     """
     _refuse_unknown_objective(config)
+    if config.study.run_id is None:  # else the sweep has compared them
+        study = StudyStore(config.tracking.experiment, config.study.name)
+        study.refuse_other_terms(Terms(config.target, objective_of(config.study)))
     if config.model.weights is not None:
         fetch_weights(config.model.weights)  # before anything that takes time
     dataset = prepare(config.data, config.target)

@@ -132,16 +132,14 @@ def log_many(num_runs: int, log_more: Callable[[Run, int], None] | None = None) 
     ids = study.create_trials([(name, {"trial": name}) for name in names])
     starts = [Start(name, TAGS, id_) for name, id_ in zip(names, ids, strict=True)]
     with trial_runs(EXPERIMENT, starts, system_metrics=False) as runs:
-        with runs.together():
-            for run in runs.all:
+        for number, run in enumerate(runs.all):
+            with run.batch():
                 run.log_params(PARAMS)
-        for epoch in range(1, NUM_EPOCHS + 1):
-            runs.log_epochs(runs.all, [record(epoch)] * num_runs)
-        with runs.together():
-            for number, run in enumerate(runs.all):
+                run.log_epochs([record(epoch) for epoch in range(1, NUM_EPOCHS + 1)])
                 if log_more is not None:
                     log_more(run, number)
                 run.log_final(FINAL)
+                runs.close([run])
 
 
 def log_by_values(number: int, log_more: Callable[[int], None] | None = None) -> None:

@@ -84,17 +84,21 @@ def test_study_in_several_experiments_needs_one_to_be_named(store) -> None:
     StudyStore("other faces", "mine").create_trial("a trial", {})
     with pytest.raises(UsageError) as refused:
         find_study(None, "mine")
-    assert "STUDY=mine, which is in " in str(refused.value)
-    assert "other faces" in str(refused.value)
+    assert str(refused.value) == (
+        'Several experiments have a study "mine". Received: no --experiment, where there are '
+        "other faces, faces. Fix: --experiment other faces"
+    )
     assert find_study("other faces", "mine").experiment_id != store.experiment_id
 
 
 def test_only_experiment_with_runs_is_found_without_its_name(store) -> None:
-    with pytest.raises(UsageError, match="not exactly one experiment"):
-        find_experiment(None)
+    assert find_experiment(None) == store.experiment_id
     store.create_trial("a trial", {})
-    StudyStore("without runs", "mine")
+    other = StudyStore("other faces", "mine")
     assert find_experiment(None) == store.experiment_id == find_experiment("faces")
+    other.create_trial("a trial", {})
+    with pytest.raises(UsageError, match=r"Several experiments have runs.*other faces, faces\."):
+        find_experiment(None)
 
 
 def test_missing_store_is_not_created(in_tmp_path) -> None:

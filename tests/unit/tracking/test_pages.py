@@ -1,15 +1,16 @@
 """Pages that are kept with a run, which is not a trial."""
 
-import pytest
 from mlflow.tracking import MlflowClient
 
+from src.tracking import trial_run
 from src.tracking.lookup import studies
-from src.tracking.pages import local_file, log_facts, log_page, page_address, page_run
+from src.tracking.pages import local_file, log_page, page_address
 
 
-def test_page_is_complete_and_its_run_is_no_study(in_tmp_path) -> None:
-    with page_run("faces", "eda sample", "eda") as run_id:
-        log_facts(run_id, {"data.layout": "sample"}, {"data/faces": 7}, {"data_digest": "abc"})
+def test_page_is_complete_and_its_run_is_no_study(store) -> None:
+    with trial_run("faces", "eda", {"kind": "eda"}, None, system_metrics=False) as opened:
+        run_id = opened.id
+        opened.log_final({"data/faces": 7})
         log_page(run_id, "eda.html", "<p>é</p>", {"ages": b"png"}, {"ages": "a,b\n1,2\n"})
         log_page(run_id, "more.html", "<p></p>", {}, {}, folder="more")
     run = MlflowClient().get_run(run_id)
@@ -26,9 +27,3 @@ def test_page_is_complete_and_its_run_is_no_study(in_tmp_path) -> None:
         f"/runs/{run_id}/artifacts/eda.html?workflowType=machine_learning"
     )
     assert studies("faces") == studies(None) == []
-
-
-def test_run_whose_page_fails_is_failed(in_tmp_path) -> None:
-    with pytest.raises(RuntimeError), page_run("faces", "eda", "eda") as run_id:
-        raise RuntimeError
-    assert MlflowClient().get_run(run_id).info.status == "FAILED"
