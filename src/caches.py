@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from omegaconf import OmegaConf
 from rich.markup import escape
@@ -17,13 +17,8 @@ from src.core.console import show, spell_seconds
 from src.core.errors import UsageError
 from src.core.imports import large_imports
 
-
-class _Entry(NamedTuple):
-    name: str
-    content: str
-    num_bytes: int
-    last_used: float
-    delete: Callable[[], bool | None]
+_Found = list[tuple[Any, str, Callable[[], bool | None]]]
+"""A cache or checkpoint, its content, and a function that deletes it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -37,13 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--evict", metavar="NAME", help="delete it; the beginning of its name "
                         "is enough; `all` deletes everything")  # fmt: skip
-    parser.add_argument(
-        "--cache-dir",
-        type=Path,
-        default=Path(OmegaConf.load(CONF / "data/base.yaml").cache_dir),
-        metavar="FOLDER",
-        help="the trials' data.cache_dir (default: %(default)s)",
-    )
+    usual = OmegaConf.load(CONF / "data/base.yaml").cache_dir
+    parser.add_argument("--cache-dir", type=Path, default=usual, metavar="FOLDER",
+                        help="the trials' data.cache_dir (default: %(default)s)")  # fmt: skip
     chosen = parser.parse_args(arguments)
     run_command(lambda: _list_or_evict(chosen.cache_dir, chosen.evict))
 
@@ -53,27 +44,23 @@ def _list_or_evict(cache_dir: Path, name: str | None) -> None:
         from src.data.inventory import evict, inventory
         from src.tracking.checkpoints import forget, saved_trials
 
-    found = [
-        _Entry(each.name, f"{each.num_pictures:,} {each.what}", each.num_bytes, each.last_used,
-               partial(evict, each))
-        for each in inventory(cache_dir)
-    ] + [
-        _Entry(each.name, each.what, each.num_bytes, each.last_used, partial(forget, each.folder))
-        for each in saved_trials()
-    ]  # fmt: skip
+    found: _Found = [
+        *((c, f"{c.num_pictures:,} {c.what}", partial(evict, c)) for c in inventory(cache_dir)),
+        *((saved, saved.what, partial(forget, saved.folder)) for saved in saved_trials()),
+    ]
     if name is None:
         _list(found, cache_dir)
         return
     evicted = []
-    for each in _chosen(found, name):
-        if each.delete() is False:
+    for each, _, delete in _chosen(found, name):
+        if delete() is False:
             print(f"{each.name} stays: its trial is running.")
         else:
             evicted.append(each.num_bytes)
     print(f"Evicted {len(evicted)}: {sum(evicted) / 1e6:,.0f} MB are free.")
 
 
-def _chosen(found: Sequence[_Entry], name: str) -> Sequence[_Entry]:
+def _chosen(found: _Found, name: str) -> _Found:
     """Returns all, or the one whose name begins so.
 
     Raises:
@@ -81,9 +68,9 @@ def _chosen(found: Sequence[_Entry], name: str) -> Sequence[_Entry]:
     """
     if name == "all":
         return found
-    chosen = [each for each in found if name and each.name.startswith(name)]
+    chosen = [entry for entry in found if name and entry[0].name.startswith(name)]
     if len(chosen) != 1:
-        known = ", ".join(each.name for each in chosen or found) or "none"
+        known = ", ".join(each.name for each, *_ in chosen or found) or "none"
         raise UsageError(
             f"The name must be that of one cache or checkpoint; it fits {len(chosen) or 'none'}. "
             f"Received: --evict '{name}'. Fix: one of {known}"
@@ -91,19 +78,18 @@ def _chosen(found: Sequence[_Entry], name: str) -> Sequence[_Entry]:
     return chosen
 
 
-def _list(found: Sequence[_Entry], cache_dir: Path) -> None:
+def _list(found: _Found, cache_dir: Path) -> None:
     if not found:
         print(f"Nothing is cached in {cache_dir}, and no trial is unfinished.")
         return
     grid = Table("name", "content", show_edge=False, pad_edge=False)
     for heading in ("MB", "last used"):
         grid.add_column(heading, justify="right", no_wrap=True)
-    for each in found:
-        ago = spell_seconds(max(0.0, time.time() - each.last_used))
-        grid.add_row(escape(each.name), escape(each.content), f"{each.num_bytes / 1e6:,.0f}",
-                     f"{ago} ago")  # fmt: skip
+    for each, content, _ in found:
+        size, age = f"{each.num_bytes / 1e6:,.0f}", max(0.0, time.time() - each.last_used)
+        grid.add_row(escape(each.name), escape(content), size, f"{spell_seconds(age)} ago")
     show(grid)
-    total = sum(each.num_bytes for each in found) / 1e6
+    total = sum(each.num_bytes for each, *_ in found) / 1e6
     print(f"{total:,.0f} MB. `make caches EVICT=<name>` or `EVICT=all` frees it.")
 
 

@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
 
 
-def _crown(experiment: str, study: str, number: int | None, again: bool, root: str | None) -> None:
+def _crown(
+    experiment: str | None, study: str, number: int | None, again: bool, root: str | None
+) -> None:
     with large_imports():
         from src.evaluation.champion import crown
         from src.evaluation.choice import stored_epoch

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _replay(
-    experiment: str, study: str, number: int, overrides: Sequence[str], only_prints: bool
+    experiment: str | None, study: str, number: int, overrides: Sequence[str], only_prints: bool
 ) -> None:
     with large_imports():
         from src.records.trial import numbered

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run_command(lambda: _report(chosen.experiment, chosen.study, chosen.claims))
 
 
-def _report(experiment: str, study: str, claims_file: str | None) -> None:
+def _report(experiment: str | None, study: str, claims_file: str | None) -> None:
     with large_imports():
         from src.analysis.publishing import publish
         from src.analysis.references import import_reference, is_reference, read_reference
@@ -49,7 +49,7 @@ def _report(experiment: str, study: str, claims_file: str | None) -> None:
         overrides = ["study=seed", f"study.name={study}", "data=sample"]
         numbers = [trial.number for trial in read_reference(study).trials]
         configs = {n: compose_config([f"+trial={n}", *overrides]) for n in numbers if n}
-        import_reference(experiment, study, configs)
+        import_reference(experiment or configs[1].tracking.experiment, study, configs)
     data = read_study(experiment, study, late_claims)
     terms = data.terms
     links = save_views(

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run_command(lambda: _show_trials(chosen.experiment, chosen.study))
 
 
-def _show_trials(experiment: str, study: str) -> None:
+def _show_trials(experiment: str | None, study: str) -> None:
     with large_imports():
         from src.records import tables
         from src.tracking.lookup import find_study
@@ -37,23 +37,26 @@ def _show_trials(experiment: str, study: str) -> None:
     print(f"\n{tables.headline(trials, terms)}")
 
 
-def _show_studies(experiment: str) -> None:
+def _show_studies(experiment: str | None) -> None:
     with large_imports():
         from src.tracking.lookup import studies
 
     grid = Table(show_edge=False, pad_edge=False)
-    grid.add_column("study", overflow="fold")
-    for name in ("trials", "best MAE"):
+    for name in ("study", "experiment"):
+        grid.add_column(name, overflow="fold")
+    for name in ("trials", "best"):
         grid.add_column(name, justify="right", no_wrap=True)
+    grid.add_column("objective", overflow="fold")
     grid.add_column("state", no_wrap=True)
     found = studies(experiment)
     for study in found:
-        error = f"{study.best:.2f}" if math.isfinite(study.best) else ""
-        grid.add_row(escape(study.name), str(study.num_trials), error, str(study.state))
+        best = f"{study.best:.2f} {study.terms.unit}" if math.isfinite(study.best) else ""
+        grid.add_row(escape(study.name), study.experiment, str(study.num_trials), best,
+                     study.terms.title, str(study.state))  # fmt: skip
     if found:
         show(grid)
     else:
-        print(f'The experiment "{experiment}" has no study yet; `make sweep` runs one.')
+        print("There is no study yet; `make sweep` runs one.")
 
 
 if __name__ == "__main__":

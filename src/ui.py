@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run_command(lambda: _open(chosen.experiment, chosen.study, chosen.port))
 
 
-def _open(experiment: str, study: str | None, port: int) -> None:
+def _open(experiment: str | None, study: str | None, port: int) -> None:
     store = os.environ.get("MLFLOW_TRACKING_URI") or os.environ.get("MLFLOW_BACKEND_STORE_URI", "")
     if store.startswith(("http://", "https://")):
         link = _link(experiment, study, store.rstrip("/"))
@@ -51,7 +51,7 @@ def _open(experiment: str, study: str | None, port: int) -> None:
     _serve(port, store, _link(experiment, study, f"http://{_HOST}:{port}"))
 
 
-def _link(experiment: str, study: str | None, page: str) -> str:
+def _link(experiment: str | None, study: str | None, page: str) -> str:
     from src.records import tables
     from src.tracking.links import experiment_link
     from src.tracking.lookup import find_experiment, find_study

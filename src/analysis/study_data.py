@@ -178,12 +178,12 @@ class StudyData:
 
 
 def read_study(
-    experiment: str, name: str, late_claims: Sequence[ClaimConfig] | None = None
+    experiment: str | None, name: str, late_claims: Sequence[ClaimConfig] | None = None
 ) -> StudyData:
     """Returns a study of the store.
 
     Args:
-        experiment: Name of MLflow's experiment.
+        experiment: Name of MLflow's experiment; None to look in all.
         name: The study's name.
         late_claims: Claims to be judged instead of those that the trials recorded.
 

@@ -22,8 +22,7 @@ def command_parser(command: str, description: str, example: str) -> argparse.Arg
         program, description=description, epilog=f"example: {program} {example}"
     )
     parser.add_argument(
-        "--experiment", default="face-age", metavar="NAME",
-        help="MLflow's experiment (default: %(default)s)",
+        "--experiment", metavar="NAME", help="MLflow's experiment (default: all of them)"
     )  # fmt: skip
     return parser
 

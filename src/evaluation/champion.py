@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from src.config import Config
+from src.core import names
 from src.core.console import stderr
 from src.core.imports import large_imports
 from src.core.names import State
@@ -46,7 +47,7 @@ class Champion:
 
 
 def crown(
-    experiment: str, study: str, number: int | None, again: bool, root: str | None
+    experiment: str | None, study: str, number: int | None, again: bool, root: str | None
 ) -> Champion:
     """Measures a trial on the test part and registers its model.
 
@@ -54,7 +55,7 @@ def crown(
     that is killed may have shown its number.
 
     Args:
-        experiment: MLflow's experiment.
+        experiment: MLflow's experiment; None to look in all.
         study: Name of the study.
         number: The trial's; None for the best trial.
         again: Whether the test part may be evaluated once more.
@@ -64,8 +65,8 @@ def crown(
         UsageError: If the trial cannot be tested, or the test part was evaluated before.
         EnvironmentFaultError: If the stored model is not the trial's, or the study is running.
     """
-    find_study(experiment, study)  # or explains what there is; creates nothing
-    with open_study(experiment, study) as store:  # else two commands could both be the first
+    found = find_study(experiment, study)  # creates nothing
+    with open_study(found.experiment, study) as store:  # else two commands could both be the first
         trials, terms = store.trials(), store.terms()
         choice = choose(trials, study, number, terms.objective)
         trial, experiment_id = choice.trial, store.experiment_id
@@ -80,7 +81,7 @@ def crown(
 
         with large_imports():
             from src.evaluation import final_test
-            from src.evaluation.model_card import Access, model_card
+            from src.evaluation.model_card import model_card
             from src.model import set_up
         dataset = final_test.prepare_test(config, trial)
         set_up(config.seed, config.fit.precision, config.fit.deterministic)
@@ -91,9 +92,9 @@ def crown(
         record_evaluation(experiment_id, study, trial.run_id)
         test = final_test.take_test(regressor, dataset, trial, config, terms)
         made = evaluations(experiment_id, study)
-        card = model_card(config, terms, choice, test, Access(made, elsewhere))
+        card = model_card(config, terms, choice, test, made, elsewhere)
         run = Run(trial.run_id, experiment_id, is_new=False)
         final_test.log_test(run, test, terms.target, card)
-        tags = {"trial": trial.name, "test_mae": f"{test.metrics['test/mae']:.4f}"}
+        tags = {names.TRIAL: trial.name, "test_mae": f"{test.metrics[names.TEST_MAE]:.4f}"}
         version = register(model_id, study, card, tags, terms.target)
     return Champion(choice, config, terms, test, len(made), version)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -80,21 +79,13 @@ in {target.unit}, `(n, 1)`.
 """
 
 
-@dataclass(frozen=True)
-class Access:
-    """Evaluations of the test part.
-
-    Attributes:
-        evaluations: All of the study, this one being the last.
-        num_elsewhere: Trials of other studies that were measured on the same test part.
-    """
-
-    evaluations: Sequence[Evaluation]
-    num_elsewhere: int
-
-
 def model_card(
-    config: Config, terms: Terms, choice: Choice, test: FinalTest, access: Access
+    config: Config,
+    terms: Terms,
+    choice: Choice,
+    test: FinalTest,
+    evaluations: Sequence[Evaluation],
+    num_elsewhere: int = 0,
 ) -> str:
     """Returns the card as Markdown, within the 5,000 characters of a description in MLflow.
 
@@ -103,7 +94,8 @@ def model_card(
         terms: Target and objective of its study.
         choice: The trial, with its final metrics.
         test: Its errors on the test part.
-        access: Evaluations of the test part.
+        evaluations: Test-set evaluations of the study, this one being the last.
+        num_elsewhere: Trials of other studies that were measured on the same test part.
     """
     trial, model, stored = choice.trial, config.model, stored_epoch(terms.objective)
     commit = trial.tags.get(names.GIT_COMMIT, "")
@@ -118,7 +110,7 @@ def model_card(
         train_mae=trial.metrics[stored.train_mae],
         gap=trial.metrics[stored.gap],
         how_chosen=_how_chosen(choice, terms),
-        evaluations=_evaluations(access),
+        evaluations=_evaluations(evaluations, num_elsewhere),
         bands=_bands(test.bands),
         num_faces=sum(test.sizes.values()),
         origin=_DRAWN if config.data.layout is Layout.sample else _LICENCE,
@@ -141,14 +133,14 @@ def _how_chosen(choice: Choice, terms: Terms) -> str:
     )
 
 
-def _evaluations(access: Access) -> str:
-    count = len(access.evaluations)
+def _evaluations(evaluations: Sequence[Evaluation], num_elsewhere: int) -> str:
+    count = len(evaluations)
     text = f"Test-set evaluation {count} of the study"
     if count > 1:
-        earlier = ", ".join(map(str, access.evaluations))
+        earlier = ", ".join(map(str, evaluations))
         text += f" ({earlier}): with each evaluation the number is less unbiased"
-    if access.num_elsewhere:
-        trials = "1 trial" if access.num_elsewhere == 1 else f"{access.num_elsewhere} trials"
+    if num_elsewhere:
+        trials = "1 trial" if num_elsewhere == 1 else f"{num_elsewhere} trials"
         text += f"; {trials} of other studies used the same test part"
     return text
 

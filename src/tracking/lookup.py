@@ -21,7 +21,7 @@ from src.records.tables import ranked
 from src.records.terms import Terms
 from src.records.trial import TrialRecord
 from src.tracking.retry import patient
-from src.tracking.store import find_runs, mend_stale_runs, process_tags, sqlite_file
+from src.tracking.store import find_runs, mend_stale_runs, sqlite_file
 from src.tracking.study import StudyStore, is_parent, terms_of, trial_record
 
 _NEWEST = 1000  # runs whose studies are compared with a new one
@@ -162,14 +162,6 @@ def recorded_cores(run_id: str) -> int | None:
     """Returns the number of processor cores that a trial could use; None if it never started."""
     machine = _read_json(run_id, "provenance/machine.json")
     return None if machine is None else int(machine["cpu_cores"])
-
-
-def run_of_this_process(experiment: str | None) -> str | None:
-    """Returns the id of the trial that this process ended last, or None."""
-    own = " and ".join(f"tags.`{key}` = '{value}'" for key, value in process_tags().items())
-    ids = [each.experiment_id for each in _experiments(experiment)]
-    found = find_runs(ids, own, order="attributes.end_time DESC")
-    return next((str(run.info.run_id) for run in found if not is_parent(run)), None)
 
 
 @patient

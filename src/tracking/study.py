@@ -32,12 +32,14 @@ class StudyStore:
     """Reads and writes one study's parent and children; every call retries on a busy store.
 
     Attributes:
+        experiment: Name of its experiment.
         experiment_id: MLflow's.
         name: The study's.
         parent_id: The parent's run id; empty until `open_parent`.
     """
 
     def __init__(self, experiment: str, name: str) -> None:
+        self.experiment = experiment
         self.experiment_id = open_store(experiment)
         self.name = name
         self.parent_id = ""

@@ -39,10 +39,10 @@ def test_replay_gives_the_same_numbers_in_a_study_of_its_own(run, replay) -> Non
     assert again.number == 3
     assert again.state is State.COMPLETE
     assert again.configuration_hash == recorded.configuration_hash
-    assert again.metrics["best/val_mae"] == original.val_mae
+    assert again.metrics["best/val_mae"] == original.value
     assert again.params["data.cache_dir"] == "a, b: ${c}"
     assert again.params["tracking.keep_model"] == "none"
-    assert f"recorded {original.val_mae!r}, replayed {original.val_mae!r} years" in shown
+    assert f"recorded {original.value!r}, replayed {original.value!r} years" in shown
     assert shown.rstrip().endswith("equal, bit for bit.")
 
 

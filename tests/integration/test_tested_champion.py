@@ -61,7 +61,7 @@ def refusal(crown) -> Callable[..., str]:
     return refused
 
 
-def looks_kept_by(run_id: str) -> list[str]:
+def evaluations_kept_by(run_id: str) -> list[str]:
     tags = fetch(run_id).data.tags
     return [json.loads(value)["trial"] for key, value in tags.items() if "test.taken" in key]
 
@@ -102,9 +102,9 @@ def test_best_trial_is_tested_once_registered_and_loadable(train, crown, refusal
     assert "Test-set evaluation 1 of the study." in card
 
     told = refusal("mine")
-    assert told.startswith('error: The test part of study "mine" was looked at already: trial ')
-    assert "Fix: keep to what was found then" in told
-    assert looks_kept_by(runs[best]) == [f"trial {best + 1}"]
+    assert told.startswith('error: Study "mine" was evaluated on its test part already: trial ')
+    assert "Fix: use the recorded result" in told
+    assert evaluations_kept_by(runs[best]) == [f"trial {best + 1}"]
 
     shown = crown("mine", "--again", "--trial", str(2 - best))
     assert "Test-set evaluation 2. Registered as version 2" in shown
@@ -113,8 +113,8 @@ def test_best_trial_is_tested_once_registered_and_loadable(train, crown, refusal
     assert second.version == 2
     assert "Number 2, chosen by hand, of 2 complete trials" in second.description
     assert "Test-set evaluation 2 of the study (trial " in second.description
-    assert looks_kept_by(runs[1 - best]) == [f"trial {2 - best}"]
-    assert "was looked at already: trial " in refusal("mine")
+    assert evaluations_kept_by(runs[1 - best]) == [f"trial {2 - best}"]
+    assert "on its test part already: trial " in refusal("mine")
 
 
 def test_champion_predicts_what_was_measured_also_where_its_folder_was_moved(
@@ -123,7 +123,8 @@ def test_champion_predicts_what_was_measured_also_where_its_folder_was_moved(
     run_id = train(1)
     crown("mine")
     table = pd.read_parquet(read_artifact(run_id, "predictions/test.parquet"))
-    pictures = final_test.prepare(small_config("study.name=mine").data).part("test").images(
+    config = small_config("study.name=mine")
+    pictures = final_test.prepare(config.data, config.target).part("test").images(
         np.arange(len(table))
     )  # fmt: skip
     for query in ("SELECT storage_location FROM model_versions",
@@ -158,12 +159,12 @@ def test_sweep_keeps_the_count_with_its_study_run(train, crown, refusal) -> None
     store.adopt(run_id, {})
     store.close_parent("FINISHED", "COMPLETE")
     crown("mine")
-    assert not looks_kept_by(run_id)
-    assert looks_kept_by(store.parent_id) == ["trial 1"]
-    assert "was looked at already" in refusal("mine")
+    assert not evaluations_kept_by(run_id)
+    assert evaluations_kept_by(store.parent_id) == ["trial 1"]
+    assert "on its test part already" in refusal("mine")
 
 
-def test_look_counts_though_the_command_dies_before_it_registers(
+def test_evaluation_counts_though_the_command_dies_before_it_registers(
     train, crown, refusal, monkeypatch
 ) -> None:
     train(1)
@@ -180,22 +181,22 @@ def test_look_counts_though_the_command_dies_before_it_registers(
         with pytest.raises(SystemExit) as ending:
             crown("mine")
         assert ending.value.code == 130
-    assert "was looked at already: trial 1 at 2" in refusal("mine")
+    assert "on its test part already: trial 1 at 2" in refusal("mine")
     assert not MlflowClient().search_registered_models()
     assert "Test-set evaluation 2. Registered as version 1" in crown("mine", "--again")
 
 
-def test_trial_that_measured_the_test_part_itself_took_a_look(train, crown, refusal) -> None:
+def test_trial_that_measured_the_test_part_itself_is_an_evaluation(train, crown, refusal) -> None:
     run_id = train(1, "fit.evaluate_test=true")
     train(2)
     told = refusal("mine", "--trial", "2")
-    assert "was looked at already: trial 1 at 2" in told
+    assert "on its test part already: trial 1 at 2" in told
     assert "Test-set evaluation 2." in crown("mine", "--trial", "1", "--again")
     assert "Test-set evaluation 3." in crown("mine", "--trial", "1", "--again")
     assert "evaluation 3 of" in read_artifact(run_id, "model_card.md").read_text()
 
 
-def test_looks_of_other_studies_at_the_same_faces_are_told(train, crown, run) -> None:
+def test_evaluations_of_other_studies_on_the_same_faces_are_counted(train, crown, run) -> None:
     run("study.name=other", "fit.epochs=1", "fit.evaluate_test=true")
     run("study.name=others", "fit.epochs=1", "fit.evaluate_test=true", "data.split.seed=1")
     run_id = train(1)
@@ -204,7 +205,7 @@ def test_looks_of_other_studies_at_the_same_faces_are_told(train, crown, run) ->
     assert "of the study; 1 trial of other studies used the same test part." in card
 
 
-def test_what_cannot_be_tested_is_explained_and_is_no_look(
+def test_what_cannot_be_tested_is_explained_and_is_no_evaluation(
     train, run, crown, refusal, run_until_epoch, monkeypatch, small_config
 ) -> None:
     run_until_epoch(1, "study.name=interrupted", "study.trial=1")
@@ -220,10 +221,10 @@ def test_what_cannot_be_tested_is_explained_and_is_no_look(
         "data.split.test_fraction=0")  # fmt: skip
     assert "data.split.method=stratified data.split.test_fraction=0 on 60" in refusal("without")
 
-    other_faces = small_config("data.split.seed=1").data
+    other = small_config("data.split.seed=1")
     prepare = final_test.prepare
     with monkeypatch.context() as patched:
-        patched.setattr(final_test, "prepare", lambda data: prepare(other_faces))
+        patched.setattr(final_test, "prepare", lambda *_: prepare(other.data, other.target))
         assert "These are not the faces of trial 1" in refusal("mine")
     with monkeypatch.context() as patched:
         load = mlflow.keras.load_model
@@ -237,7 +238,7 @@ def test_what_cannot_be_tested_is_explained_and_is_no_look(
         assert "The stored model is not the model of trial 1" in refusal("mine")
     assert "test/mae" not in fetch(run_id).data.metrics
     assert "model_card.md" not in artifacts(run_id)
-    assert not looks_kept_by(run_id)
+    assert not evaluations_kept_by(run_id)
     assert "Test-set evaluation 1." in crown("mine")
 
 

@@ -67,8 +67,8 @@ def test_trials_of_a_study_are_listed_best_first(study, capsys) -> None:
 def test_studies_are_listed_with_number_of_trials_best_error_and_state(study, capsys) -> None:
     main([])
     lines = capsys.readouterr().out.splitlines()
-    assert cells(lines[-2]) == ["by hand [b]", "1", "", "COMPLETE"]
-    assert cells(lines[-1]) == ["first try", "3", "6.25", "WAITING"]
+    assert cells(lines[-2]) == ["by hand [b]", "face-age", "1", "", "best MAE", "COMPLETE"]
+    assert cells(lines[-1]) == ["first try", "face-age", "3", "6.25 years", "best MAE", "WAITING"]
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def refusal(capsys) -> Callable[..., str]:
 
 def test_unknown_study_is_refused_with_the_nearest(study, refusal) -> None:
     assert refusal("frist try") == (
-        'error: The experiment "face-age" has no study "frist try". '
+        'error: The tracking store has no study "frist try". '
         "Received: STUDY=frist try. Fix: first try"
     )
     assert refusal("it's").endswith("Fix: one of by hand [b], first try")
@@ -108,7 +108,7 @@ def test_missing_store_is_explained_and_not_created(in_tmp_path, refusal, argume
 
 def test_experiment_without_a_study_says_so(study, capsys) -> None:
     main(["--experiment", "empty"])
-    assert "has no study yet" in capsys.readouterr().out
+    assert "There is no study yet" in capsys.readouterr().out
 
 
 def test_listing_imports_no_tensorflow(study) -> None:

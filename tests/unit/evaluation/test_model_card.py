@@ -10,7 +10,7 @@ from src.config import Config, Objective, TargetConfig
 from src.core.names import State
 from src.evaluation.choice import Choice
 from src.evaluation.final_test import FinalTest
-from src.evaluation.model_card import Access, model_card
+from src.evaluation.model_card import model_card
 from src.records.terms import Terms
 from src.records.trial import TrialRecord
 from src.tracking.test_access import Evaluation
@@ -36,7 +36,6 @@ TEST = FinalTest(
     predictions=pd.DataFrame(),
 )  # fmt: skip
 CHOICE = Choice(TRIAL, "small", num_trials=8, rank=1)
-ACCESS = Access([EVALUATION], num_elsewhere=0)
 
 
 @pytest.fixture
@@ -48,8 +47,9 @@ def config(compose_config) -> Config:
 def card(config) -> Callable[..., str]:
     """The card of another choice."""
 
-    def written(access: Access = ACCESS, **changes: object) -> str:
-        return model_card(config, Terms(), replace(CHOICE, **changes), TEST, access)
+    def written(evaluations=(EVALUATION,), num_elsewhere: int = 0, **changes: object) -> str:
+        return model_card(config, Terms(), replace(CHOICE, **changes), TEST,
+                          evaluations, num_elsewhere)  # fmt: skip
 
     return written
 
@@ -93,7 +93,7 @@ def test_card_lists_every_evaluation_of_the_test_part(card) -> None:
         "Test-set evaluation 2 of the study (trial 5 at 2026-11-02 12:00:03 UTC, trial 2 at "
         "2026-11-03 08:00:00 UTC): with each evaluation the number is less unbiased; 3 trials of "
         "other studies used the same test part.\n"
-    ) in card(Access([EVALUATION, second], num_elsewhere=3))
+    ) in card([EVALUATION, second], num_elsewhere=3)
 
 
 def test_card_says_what_the_model_is_made_of_and_not_for(card) -> None:
@@ -111,7 +111,7 @@ def test_card_says_what_the_model_is_made_of_and_not_for(card) -> None:
 
 def test_licence_of_real_faces_is_to_be_checked_by_the_user(compose_config, tmp_path) -> None:
     config = compose_config("data=utkface", f"data.root={tmp_path}", "augmentation=none")
-    shown = model_card(config, Terms(), CHOICE, TEST, ACCESS)
+    shown = model_card(config, Terms(), CHOICE, TEST, [EVALUATION])
     assert "licence allows your use" in shown
     assert "augmentation none" in shown
     assert str(tmp_path) not in shown  # a card travels
@@ -119,14 +119,14 @@ def test_licence_of_real_faces_is_to_be_checked_by_the_user(compose_config, tmp_
 
 def test_card_fits_into_a_description(config) -> None:
     test = replace(TEST, bands=pd.concat([TEST.bands.tail(1)] * 9))
-    assert len(model_card(config, Terms(), CHOICE, test, Access([EVALUATION] * 9, 0))) < 5000
+    assert len(model_card(config, Terms(), CHOICE, test, [EVALUATION] * 9)) < 5000
 
 
 def test_words_of_the_card_are_those_of_target_and_objective(config) -> None:
     metrics = TRIAL.metrics | {"last/val_mae": 9.0, "last/train_mae": 8.0, "last/gap": 1.0}
     terms = Terms(TargetConfig("size", "mm", [0.0, 300.0], [[0, 300]]), Objective("last/val_mae"))
     choice = replace(CHOICE, trial=replace(TRIAL, metrics=metrics))
-    shown = model_card(config, terms, choice, TEST, ACCESS)
+    shown = model_card(config, terms, choice, TEST, [EVALUATION])
     for text in ("# Face size: trial 5", "| | MAE, mm |", "within 5 mm", "## Error by size on test",
                  "by validation MAE of the last epoch", "| validation, 240 faces | 9.00 | – |",
                  "| training faces | 8.00 |", "last epoch of 20"):  # fmt: skip

@@ -13,10 +13,8 @@ from src.tracking.lookup import (
     find_study,
     recorded_config,
     recorded_values,
-    run_of_this_process,
     studies,
 )
-from src.tracking.store import process_tags
 from src.tracking.study import StudyStore, terms_tags
 
 pytestmark = pytest.mark.slow
@@ -120,13 +118,3 @@ def test_recorded_configuration_is_read_with_neutral_values(store, compose_confi
     assert values.items() >= {**old, "target.name": "age"}.items()
     assert recorded_config(waiting) is None
     assert recorded_values(waiting) is None
-
-
-def test_run_of_this_process_is_the_last_one_that_it_ended(store) -> None:
-    assert run_of_this_process("faces") is None
-    ended = []
-    mine = process_tags()
-    for others in ({}, {}, {"process.host": "another"}, {"kind": "study"}):
-        ended.append(store.create_trial("a trial", {**mine, **others}))
-        MlflowClient().set_terminated(ended[-1], end_time=1000 * len(ended))
-    assert run_of_this_process("faces") == run_of_this_process(None) == ended[1]
