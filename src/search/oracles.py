@@ -121,7 +121,7 @@ class HyperbandOracle(_ReplicatingOracle, kt.oracles.HyperbandOracle):
         finally:
             for trial in failed:
                 trial.status, trial.score = TrialStatus.FAILED, None
-        values = response["values"] or {}
+        values = response.get("values") or {}
         if "tuner/trial_id" in values:  # keras-tuner writes the newest bracket for a promotion
             past = self.trials[values["tuner/trial_id"]]
             values["tuner/bracket"] = past.hyperparameters.values["tuner/bracket"]
