@@ -40,7 +40,7 @@ class Outcome:
 
     @property
     def has_failed(self) -> bool:
-        """Whether something went wrong that another attempt may correct."""
+        """True if something went wrong that another attempt may correct."""
         return self.state is State.FAILED and not self.infeasible
 
 
@@ -51,7 +51,7 @@ class Ending:
     Attributes:
         value: What the job returned, if it did.
         failure: What went wrong, in a line, or empty.
-        details: A traceback, or the last lines that it printed.
+        details: The last lines that it printed, with a traceback if there was one.
         is_interrupted: It was asked to stop.
         is_lost: Its process died without a message, as when memory is exhausted.
     """

@@ -121,9 +121,10 @@ class HyperbandOracle(_ReplicatingOracle, kt.oracles.HyperbandOracle):
         finally:
             for trial in failed:
                 trial.status, trial.score = TrialStatus.FAILED, None
-        if response["status"] == TrialStatus.RUNNING:
-            # keras-tuner writes the newest bracket, also for promotions in an older one.
-            response["values"]["tuner/bracket"] = self._bracket_of(trial_id)
+        values = response.get("values") or {}
+        if "tuner/trial_id" in values:  # keras-tuner writes the newest bracket for a promotion
+            past = self.trials[values["tuner/trial_id"]]
+            values["tuner/bracket"] = past.hyperparameters.values["tuner/bracket"]
         return response
 
     def waiting_for_promotion(self) -> set[int]:
@@ -136,14 +137,6 @@ class HyperbandOracle(_ReplicatingOracle, kt.oracles.HyperbandOracle):
                     promoted = {entry["past_id"] for entry in above}
                     waiting |= {int(e["id"]) for e in here if e["id"] not in promoted}
         return waiting
-
-    def _bracket_of(self, trial_id: str) -> int:
-        return next(
-            int(bracket["bracket_num"])
-            for bracket in self._brackets
-            for rung in bracket["rounds"]
-            if any(entry["id"] == trial_id for entry in rung)
-        )
 
 
 def to_keras_tuner(space: Space) -> kt.HyperParameters:

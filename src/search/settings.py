@@ -32,7 +32,7 @@ def _setting(default: Any, is_compared: bool = True, least: int | None = None) -
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """What is swept, by which search, and what happens when a trial fails."""
+    """The swept keys, the search, and the treatment of failed trials."""
 
     oracle: str = _setting("grid")  # a search's name; they are in src/search/families/
     # Overrides by key, such as `optimizer.learning_rate: choice(1e-5, 1e-4)`.
@@ -65,7 +65,7 @@ class SweepSettings:
 
     @property
     def stops_on_failure(self) -> bool:
-        """Whether one failed trial ends the sweep."""
+        """True if one failed trial ends the sweep."""
         return self.on_failure == "stop"
 
     @property

@@ -93,7 +93,7 @@ def heads_rows() -> list[Row]:
     train("fill", *HEADS, "fit.epochs=1")
     space = [f"{key}={','.join(values)}" for key, values in HEAD_SPACE.items()]
     ours = train("ours", *HEADS, *space, "hydra.launcher.n_jobs=2")
-    alone = [*HEADS, "hydra.launcher.side_by_side=1"]
+    alone = [*HEADS, "hydra.launcher.max_stacked=1"]
     few, some = (
         train(f"alone_{count}", *alone, "optimizer.learning_rate=1e-3", "model.dropout_rate=0.2",
               f"data.batch_size={','.join(HEAD_SPACE['data.batch_size'])}",

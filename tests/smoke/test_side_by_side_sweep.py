@@ -44,7 +44,7 @@ def test_grid_trains_in_one_process_to_the_errors_of_trials_alone(start) -> None
     assert len(processes()) == 1
     assert {trial.tags["stacked"] for trial in together} == {"18"}
     out, _ = start(
-        *FROZEN, *GRID, "fit.epochs=4", "study.name=alone", "hydra.launcher.side_by_side=1"
+        *FROZEN, *GRID, "fit.epochs=4", "study.name=alone", "hydra.launcher.max_stacked=1"
     ).communicate(timeout=300)
     assert "18 complete" in out, out
     alone = {trial.configuration_hash: trial for trial in trials("alone")}
@@ -120,5 +120,5 @@ def test_what_trains_alone_says_why(start) -> None:  # noqa: F811
     out, _ = start(*FROZEN[:2], "augmentation=flip", "seed=0,1", "fit.epochs=1").communicate(
         timeout=300
     )
-    assert "one by one, not side by side: every step augments its pictures anew" in out
+    assert "do not train as stacked heads: every step draws new views of its pictures" in out
     assert "2 complete" in out

@@ -99,7 +99,7 @@ def test_trial_that_loses_every_process_fails_and_spares_the_others(start) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_sweep_saves_says_how_to_go_on_and_goes_on(start, number) -> None:
+def test_interrupted_sweep_saves_and_the_same_command_continues_it(start, number) -> None:
     command = ["optimizer.learning_rate=1e-2,1e-3,3e-3", "fit.epochs=40",
                "hydra.launcher.n_jobs=2"]  # fmt: skip
     process = start(*command)
@@ -107,7 +107,7 @@ def test_interrupted_sweep_saves_says_how_to_go_on_and_goes_on(start, number) ->
     process.send_signal(number)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "The same command goes on where this one stopped." in out
+    assert "The same command continues where this one stopped." in out
     assert "Traceback" not in out
     states = [trial.state for trial in trials()]
     assert set(states) <= {State.WAITING, State.COMPLETE}  # one may have been much faster

@@ -2,20 +2,15 @@
 
 import importlib
 import pkgutil
-from typing import Any
 
 from src.search.search import Search
 
 
 def search_classes() -> dict[str, type[Search]]:
     """Returns each search by its name, the value of `hydra.sweeper.oracle`."""
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
-    found: dict[str, type[Search]] = {}
-    waiting: list[Any] = [Search]
-    while waiting:
-        for search in waiting.pop().__subclasses__():
-            if "name" in vars(search):
-                found[search.name] = search
-            waiting.append(search)
-    return found
+    return {
+        search.name: search
+        for module in pkgutil.iter_modules(__path__)
+        for search in vars(importlib.import_module(f"{__name__}.{module.name}")).values()
+        if Search in getattr(search, "__mro__", ()) and "name" in vars(search)
+    }

@@ -1,4 +1,4 @@
-"""What may be swept."""
+"""Spaces and their checks."""
 
 import pytest
 from hypothesis import given

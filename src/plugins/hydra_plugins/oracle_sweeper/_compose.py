@@ -1,6 +1,7 @@
 """Composes the configuration of each job."""
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,8 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 class Composer:
     """Lets Hydra compose once for each choice of groups, and sets plain values in a copy.
 
-    Hydra reads every file again for each job, which takes 0.15 s: 40 s for 256 jobs. A copy takes
-    0.01 s.
+    Hydra reads every file again for each job: 0.15 s on 2 cores, 40 s for 256 jobs. A copy takes a
+    tenth of that.
 
     Args:
         load: Returns the tree that Hydra composes from overrides.
@@ -23,7 +24,7 @@ class Composer:
 
     def __init__(self, load: Callable[[list[str]], DictConfig], config_loader: Any) -> None:
         self._load = load
-        self._loader = config_loader
+        self._is_group = functools.cache(lambda key: bool(config_loader.get_group_options(key)))
         self._parser = OverridesParser.create(config_loader=config_loader)
         self._trees: dict[tuple[str, ...], DictConfig] = {}
 
@@ -59,5 +60,5 @@ class Composer:
             override.type is OverrideType.CHANGE
             and override.package is None
             and not key.startswith("hydra")
-            and not self._loader.get_group_options(key)
+            and not self._is_group(key)
         )

@@ -1,6 +1,5 @@
 """From a command line to a study: read it, choose search and workers, run."""
 
-import copy
 import functools
 import hashlib
 import itertools
@@ -49,9 +48,7 @@ def sweep(sweeper: "OracleSweeper", arguments: Sequence[str]) -> list[list[JobRe
     folder = Path(str(config.hydra.sweep.dir))
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / "multirun.yaml")
-    compose = Composer(
-        lambda overrides: copy.deepcopy(loader.load_sweep_config(config, overrides)), loader
-    )
+    compose = Composer(lambda overrides: loader.load_sweep_config(config, overrides), loader)
     first = {k: as_override(v) for each in settings.configurations[:1] for k, v in each.items()}
     base = compose(command.overrides(first or command.first()))
     if OmegaConf.get_type(base) is not Config:

@@ -5,7 +5,6 @@ import math
 import signal
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from statistics import mean
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -90,7 +89,7 @@ class ProcessWorkers:
         return [*ended, *((job, Ending(is_interrupted=True)) for job in waiting)]
 
     def time(self, config: Config) -> "Timing":
-        """Returns the timing of a trial, with as many at a time as in a sweep.
+        """Returns the timing of a trial, the slowest of as many as a sweep trains at a time.
 
         Raises:
             UsageError: If the trial fails.
@@ -107,8 +106,7 @@ class ProcessWorkers:
                     timings.append(ending.value)
         finally:
             processes.stop()
-        columns = zip(*map(dataclasses.astuple, timings), strict=True)
-        timing = type(timings[0])(*map(mean, columns))
+        timing = max(timings, key=lambda timing: timing.epoch_seconds)
         if self._launcher.settings.warm:
             return timing
         return dataclasses.replace(timing, warm_start_seconds=timing.start_seconds)
@@ -147,18 +145,18 @@ class ProcessWorkers:
                 del self._gathered[group]
 
     def _run(self, jobs: Sequence[Job]) -> None:
-        """Starts trials in one process, and writes the files that Hydra's users expect."""
-        first = jobs[0]
+        """Starts trials in one process. One that trains alone gets Hydra's usual files."""
+        first, configs = jobs[0], [job.config for job in jobs]
         self._jobs[first.number] = list(jobs)
-        for job in jobs:
-            folder = self._launcher.folder / str(job.number) / ".hydra"
+        if first.group is None:
+            folder = self._launcher.folder / str(first.number) / ".hydra"
             folder.mkdir(parents=True, exist_ok=True)
-            OmegaConf.save(OmegaConf.structured(job.config), folder / "config.yaml")
-            OmegaConf.save(OmegaConf.create(list(job.overrides)), folder / "overrides.yaml")
+            OmegaConf.save(OmegaConf.structured(first.config), folder / "config.yaml")
+            OmegaConf.save(OmegaConf.create(list(first.overrides)), folder / "overrides.yaml")
         self._processes.start(
             [job.number for job in jobs],
             _train if first.group is None else _train_stacked,
-            [first.config] if first.group is None else [[job.config for job in jobs]],
+            [configs],
             first.program if self._launcher.settings.warm else None,
         )
 
@@ -168,10 +166,10 @@ class ProcessWorkers:
             # The stack may have been too large for the memory: next time it is smaller.
             self._limits[jobs[0].group] = max(1, len(jobs) // 4)
             ending = dataclasses.replace(ending, is_lost=False)
-        if ending.value is None:
-            return [(job, ending) for job in jobs]
+        failures = ending.value or [ending.failure] * len(jobs)
         return [
-            (job, Ending(failure=failure)) for job, failure in zip(jobs, ending.value, strict=True)
+            (job, dataclasses.replace(ending, value=None, failure=failure))
+            for job, failure in zip(jobs, failures, strict=True)
         ]
 
 
@@ -236,11 +234,12 @@ class BatchWorkers:
             yield
 
 
-def _train(config: Config) -> None:
-    """Trains one trial, in its process."""
+def _train(configs: Sequence[Config]) -> None:
+    """Trains trials, in their process."""
     with large_imports():
         from src.training import run_trial
-    print(run_trial(config).headline())
+    for config in configs:
+        print(run_trial(config).headline())
 
 
 def _train_stacked(configs: Sequence[Config]) -> list[str]:

@@ -185,9 +185,7 @@ class Processes:
         if ending is None:
             reason = _death(worker.process.exitcode or 0)
             ending = Ending(failure=f"{reason} (see {log})", is_lost=True)
-        if ending.failure:
-            ending = dataclasses.replace(ending, details=_tail(log))
-        return number, ending
+        return number, dataclasses.replace(ending, details=_tail(log))
 
     def _busy(self) -> list[_Worker]:
         return [worker for worker in self._workers if worker.number is not None]

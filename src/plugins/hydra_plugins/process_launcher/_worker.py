@@ -27,6 +27,7 @@ from src.core.imports import large_imports
 from src.search.loop import Ending
 
 INTERRUPTED = 130  # exit status of a process that Ctrl-C or SIGTERM ended, as in a shell
+_JOB, _ENDING = "job.pickle", "ending.pickle"  # files in the folder of a job
 
 
 def write_job(folder: Path, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
@@ -35,16 +36,16 @@ def write_job(folder: Path, function: Callable[..., Any], arguments: Sequence[An
     A pipe would block this process if the other one were killed before it had read everything.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _ending_file(folder).unlink(missing_ok=True)
+    (folder / _ENDING).unlink(missing_ok=True)
     if log_file(folder).is_symlink():  # of an earlier attempt, as one of several jobs
         log_file(folder).unlink()
-    _write(cloudpickle.dumps((function, arguments)), _job_file(folder))
+    _write(cloudpickle.dumps((function, arguments)), folder / _JOB)
 
 
 def read_ending(folder: Path) -> Ending | None:
     """Returns how the job in a folder ended; None if its process died before."""
     try:
-        ending: Ending = cloudpickle.loads(_ending_file(folder).read_bytes())
+        ending: Ending = cloudpickle.loads((folder / _ENDING).read_bytes())
     except FileNotFoundError:
         return None
     return ending
@@ -86,7 +87,7 @@ def work(
             ending = _run(folder)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
-        _write(cloudpickle.dumps(ending), _ending_file(folder))
+        _write(cloudpickle.dumps(ending), folder / _ENDING)
         sys.stdout.flush()
         sys.stderr.flush()
         if ending.failure:
@@ -133,8 +134,8 @@ def _next_job(jobs: multiprocessing.connection.Connection) -> Path | None:
 
 def _run(folder: Path) -> Ending:
     try:
-        payload = _job_file(folder).read_bytes()
-        _job_file(folder).unlink()
+        payload = (folder / _JOB).read_bytes()
+        (folder / _JOB).unlink()
         with large_imports():
             function, arguments = cloudpickle.loads(payload)
         return Ending(function(*arguments))
@@ -159,14 +160,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _job_file(folder: Path) -> Path:
-    return folder / "job.pickle"
-
-
-def _ending_file(folder: Path) -> Path:
-    return folder / "ending.pickle"
 
 
 def _write(content: bytes, path: Path) -> None:
