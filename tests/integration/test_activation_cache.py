@@ -13,8 +13,8 @@ from src.data import cache
 from src.data.decoding import decode
 from src.training import activations
 from src.training.program import forget_kept_model
-from tests.integration.small_backbone import save_tiny_weights
 from tests.integration.stored import curve, read_artifact, same_numbers
+from tests.integration.tiny_weights import save_tiny_weights
 
 pytestmark = pytest.mark.slow
 

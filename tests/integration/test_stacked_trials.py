@@ -14,8 +14,8 @@ from src.stacked import finish, stacks, train_stacked, training
 from src.tracking.checkpoints import checkpoint_folder
 from src.training import TrialResult, run_trial
 from src.training.checkpoint import open_checkpoint
-from tests.integration.small_backbone import save_tiny_weights
 from tests.integration.stored import artifacts, curve, fetch, read_artifact
+from tests.integration.tiny_weights import save_tiny_weights
 
 pytestmark = pytest.mark.slow
 

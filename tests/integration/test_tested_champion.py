@@ -139,7 +139,7 @@ def test_champion_predicts_what_was_measured_also_where_its_folder_was_moved(
     np.save(moved / "pictures.npy", pictures)
     script = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "import tests.integration.small_backbone, mlflow, numpy as np\n"
+        "import mlflow, numpy as np\n"
         "model = mlflow.pyfunc.load_model('models:/face-age@champion')\n"
         "np.save('ages.npy', model.predict(np.load('pictures.npy')))\n"
     )

@@ -8,8 +8,8 @@ from mlflow.tracking import MlflowClient
 
 from src.core.errors import UsageError
 from src.stacked import finish, train_stacked
-from tests.integration.small_backbone import save_tiny_weights
 from tests.integration.stored import artifacts, curve, fetch, read_artifact, same_numbers
+from tests.integration.tiny_weights import save_tiny_weights
 
 pytestmark = pytest.mark.slow
 

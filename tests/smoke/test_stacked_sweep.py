@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from src.core.names import State
-from tests.integration.small_backbone import save_small_weights
 from tests.integration.stored import curve
+from tests.integration.tiny_weights import save_tiny_weights
 from tests.smoke.test_sweep_processes import (
     children,
     logs,
@@ -24,7 +24,7 @@ GRID = ["optimizer.learning_rate=1e-1,1e-2,1e-3", "model.dropout_rate=0,0.2,0.5"
 
 @pytest.fixture(autouse=True)
 def weights(in_tmp_path: Path) -> None:
-    save_small_weights()
+    save_tiny_weights()
 
 
 def processes() -> set[str]:
