@@ -6,7 +6,6 @@ import math
 import os
 import signal
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import mlflow
@@ -15,11 +14,11 @@ import pandas as pd
 import pytest
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.tracking import MlflowClient
+from sqlalchemy import Engine, event
 
 from src.core.errors import UsageError
 from src.core.metrics import mean_absolute_error
 from src.core.signals import signals_interrupt
-from src.tracking import entries
 from src.training import finish
 from src.training.program import forget_kept_model
 from tests.integration.stored import artifacts, curve, fetch, read_artifact, same_numbers
@@ -234,26 +233,17 @@ def test_signals_after_the_first_wait_for_the_run_to_be_closed() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == handlers
 
 
-class InterruptingRow(dict):
-    """A row that is interrupted while SQLite reads its values."""
-
-    def __getitem__(self, key):
-        os.kill(os.getpid(), signal.SIGTERM)
-        return super().__getitem__(key)
-
-
 @pytest.mark.parametrize("key", ["mae/val", "best/val_mae"])
-def test_interrupt_within_a_transaction_does_not_lock_the_store(run, monkeypatch, key) -> None:
-    run_all = entries.run_all
+def test_interrupt_within_a_transaction_does_not_lock_the_store(run, request, key) -> None:
     interrupted = []
 
-    def run_and_be_interrupted(session, statement, rows) -> None:
-        if not interrupted and any(row.get("key") == key for row in rows):
+    def interrupt(connection, cursor, statement, parameters, *_: object) -> None:
+        if not interrupted and "INTO metrics" in statement and key in str(parameters):
             interrupted.append(key)
-            rows = [InterruptingRow(row) for row in rows]
-        run_all(session, statement, rows)
+            os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(entries, "run_all", run_and_be_interrupted)
+    event.listen(Engine, "before_cursor_execute", interrupt)
+    request.addfinalizer(lambda: event.remove(Engine, "before_cursor_execute", interrupt))
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run("fit.epochs=2")
@@ -375,21 +365,19 @@ def test_run_of_a_dead_process_is_marked_killed_at_the_next_start(run) -> None:
 
 def test_busy_store_delays_numbers_and_loses_none(run, monkeypatch, caplog) -> None:
     caplog.set_level(logging.ERROR)
-    write = entries.write
+    log_batch = MlflowClient.log_batch
     calls = []
 
-    def busy_twice(
-        its: Mapping[str, entries.Entries],
-    ) -> dict[str, mlflow.exceptions.MlflowException]:
-        if any(waiting.metrics for waiting in its.values()):
+    def busy_twice(client: MlflowClient, run_id: str, metrics=(), *rest: object, **more: object):
+        if metrics:
             calls.append(1)
             if len(calls) <= 2:
                 raise mlflow.exceptions.MlflowException(
                     "locked", error_code=TEMPORARILY_UNAVAILABLE
                 )
-        return write(its)
+        return log_batch(client, run_id, metrics, *rest, **more)
 
-    monkeypatch.setattr(entries, "write", busy_twice)
+    monkeypatch.setattr(MlflowClient, "log_batch", busy_twice)
     result = run()
     assert [step for step, _ in curve(result.run_id, "mae/val")] == [1, 2, 3, 4]
     assert len(calls) > 2
@@ -401,7 +389,7 @@ def test_first_fault_is_raised_also_when_the_store_fails_too(run, monkeypatch, c
 
     with monkeypatch.context() as patched:
         patched.setattr(finish, "final_metrics", lambda *_: 1 / 0)
-        patched.setattr("src.tracking.artifacts.put", fail)
+        patched.setattr(MlflowClient, "log_text", fail)
         patched.setattr("src.training.trial_logging.log_start", lambda *_: None)
         with pytest.raises(ZeroDivisionError):
             run()
