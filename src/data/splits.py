@@ -29,14 +29,15 @@ def assign_splits(faces: pd.DataFrame, split: SplitConfig, label: str) -> pd.Ser
     Raises:
         UsageError: If the official split is unusable.
     """
+    in_order = faces.sort_values("row")
     match split.method:
         case SplitMethod.stratified:
             parts = _split_stratified(faces, split, label)
-        case SplitMethod.notebook:
-            parts = _first_rows_validate(faces, split.val_fraction)
+        case SplitMethod.notebook:  # as Keras's `validation_split`: the first rows validate
+            parts = pd.Series("train", index=in_order.index)
+            parts.iloc[: int(len(faces) * split.val_fraction)] = "val"
         case SplitMethod.official:
             parts = _read_official(faces)
-    in_order = faces.sort_values("row")
     firsts = parts[in_order.index].groupby(in_order["digest"]).transform("first")
     return firsts.reindex(faces.index)
 
@@ -82,14 +83,6 @@ def _systematic_sample(count: int, fraction: float, start: float) -> np.ndarray:
 
 def _draw(seed: int, digest: str) -> str:
     return hashlib.sha256(f"{seed}:{digest}".encode()).hexdigest()
-
-
-def _first_rows_validate(faces: pd.DataFrame, fraction: float) -> pd.Series:
-    """Splits as Keras's `validation_split` does: the first rows of the table validate."""
-    in_order = faces.sort_values("row")
-    num_val = int(len(faces) * fraction)
-    parts = ["val"] * num_val + ["train"] * (len(faces) - num_val)
-    return pd.Series(parts, index=in_order.index)
 
 
 def _read_official(faces: pd.DataFrame) -> pd.Series:

@@ -19,7 +19,7 @@ from src.stacked.trial import StackedTrial, failing_alone
 from src.tracking import Start, trial_runs
 from src.tracking.checkpoints import checkpoint_folder
 from src.training import TrialResult, run_trial
-from src.training.activations import ActivationInputs, Inputs
+from src.training.activations import ActivationBatches, Inputs
 from src.training.checkpoint import Checkpoint, open_checkpoint
 from src.training.program import Program
 from src.training.start import finished_epochs, prepare_data, run_start, start_model, start_trial
@@ -47,7 +47,7 @@ def train_stacked(configs: Sequence[Config]) -> list[TrialResult | Exception]:
         is_tensorflow = keras.backend.backend() == "tensorflow"
         if not is_tensorflow:
             stderr.print("One after another: stacked heads need KERAS_BACKEND=tensorflow.")
-        if not is_tensorflow or not isinstance(model[1], ActivationInputs):
+        if not is_tensorflow or not isinstance(model[1].batches, ActivationBatches):
             return [_run_alone(config) for config in configs]
         with contextlib.ExitStack() as stack:
             opened = [_open_checkpoint(stack, config, dataset) for config in configs]
@@ -115,7 +115,7 @@ def _train_group(
         stacks = in_stacks([trial for trial in trials if trial.result is None])
         for number, members in enumerate(stacks):
             program, inputs = start_model(members[0].config, dataset) if number else model
-            if not isinstance(inputs, ActivationInputs):
+            if not isinstance(inputs.batches, ActivationBatches):
                 raise EnvironmentFaultError(
                     "The activations that trials share were evicted during training, and there is "
                     "no room for them. Fix: free some space, and the same command again"

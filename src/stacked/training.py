@@ -1,20 +1,21 @@
 """Training of a stack of heads, epoch by epoch until all are over."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from src.core.console import stderr
 from src.core.errors import EnvironmentFaultError
 from src.core.signals import whole_step
-from src.data import Part, TrainingBatches
+from src.data import Part
 from src.stacked.checkpointing import Checkpointing
 from src.stacked.heads import Lane, StackedHeads
 from src.stacked.states import load_states
 from src.stacked.trial import StackedTrial
 from src.tracking import Runs
-from src.training.activations import ActivationBatches, ActivationInputs
+from src.training.activations import Inputs
 from src.training.active import epoch_line
 from src.training.history import epoch_record
 from src.training.measurement import epoch_metrics_of_many
@@ -23,9 +24,7 @@ from src.training.program import Program
 _ROWS = 512  # of a batch of pooling
 
 
-def train(
-    trials: Sequence[StackedTrial], runs: Runs, program: Program, inputs: ActivationInputs
-) -> None:
+def train(trials: Sequence[StackedTrial], runs: Runs, program: Program, inputs: Inputs) -> None:
     """Trains a stack until all its trials are over. MLflow gets their epochs at their ends.
 
     Args:
@@ -103,17 +102,15 @@ class _Epochs:
         num_steps: Steps of an epoch.
     """
 
-    def __init__(self, heads: StackedHeads, trial: StackedTrial, inputs: ActivationInputs) -> None:
+    def __init__(self, heads: StackedHeads, trial: StackedTrial, inputs: Inputs) -> None:
         config, faces = trial.config, trial.dataset.part("train")
         self.heads = heads
         self.num_faces = len(faces)
         self.num_steps = len(inputs.batches)
-        self._batches: Mapping[int, ActivationBatches] = {
-            seed: inputs.batches.in_order_of(
-                TrainingBatches(faces, config.data.batch_size, config.augmentation, seed)
-            )
-            for seed in heads.streams
-        }
+        batches = replace(
+            inputs.batches, batch_size=config.data.batch_size, augmentation=config.augmentation
+        )
+        self._batches = {seed: replace(batches, seed=seed) for seed in heads.streams}
         self._parts = inputs.parts
         self._vectors = {name: _vectors(part) for name, part in inputs.parts.items()}
         self._loss = str(config.model.loss)

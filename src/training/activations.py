@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,14 @@ from src.data.shards import (
     num_missing_rows,
     open_or_build,
 )
-from src.model import fetch_weights
-from src.training.measurement import Measured, measure, measured_training_faces, predict
+from src.model.backbone import fetch_weights
+from src.training.measurement import (
+    Measured,
+    filled_batches,
+    measure,
+    measured_training_faces,
+    predict,
+)
 
 
 @dataclass(frozen=True)
@@ -36,35 +41,23 @@ class ActivationPart(Part):
         return self.activations[self.faces["activation_row"].to_numpy()[indices]]
 
 
-class ActivationBatches:
-    """`TrainingBatches` with activations instead of pictures: same faces, order and views."""
+@dataclass(frozen=True)
+class ActivationBatches(TrainingBatches):
+    """Batches of activations instead of pictures: same faces, order and views.
 
-    def __init__(self, pictures: TrainingBatches, labels: np.ndarray, views: list[ShardedArray]):
-        """Sets up.
+    Attributes:
+        views: Activations of the whole part, for each of its views.
+    """
 
-        Args:
-            pictures: The same batches as pictures.
-            labels: Labels of the whole part, shape `(n,)`.
-            views: Activations of the whole part, for each of its views.
-        """
-        self._pictures = pictures
-        self._labels = labels
-        self._views = views
-
-    def __len__(self) -> int:
-        return len(self._pictures)
-
-    def in_order_of(self, pictures: TrainingBatches) -> "ActivationBatches":
-        """Returns the activations in the order and batch size of other batches of the faces."""
-        return ActivationBatches(pictures, self._labels, self._views)
+    views: list[ShardedArray]
 
     def batch(self, epoch: int, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns activations, float16 `(b, …)`, and labels, float32 `(b, 1)`."""
-        indices, views = self._pictures.chosen(epoch, number)
-        activations = self._views[0][indices]
-        for view, array in enumerate(self._views[1:], start=1):
-            activations[views == view] = array[indices[views == view]]
-        return activations, self._labels[indices, None]
+        indices, numbers = self.chosen(epoch, number)
+        activations = self.views[0][indices]
+        for view, array in enumerate(self.views[1:], start=1):
+            activations[numbers == view] = array[indices[numbers == view]]
+        return activations, self.part.labels[indices, None]
 
 
 @dataclass(frozen=True)
@@ -77,7 +70,7 @@ class Inputs:
         val: Validation faces to measure.
     """
 
-    batches: TrainingBatches | ActivationBatches
+    batches: TrainingBatches
     train: Part
     val: Part
 
@@ -89,15 +82,6 @@ class Inputs:
     def measure(self, regressor: keras.Model, batch_size: int) -> dict[str, Measured]:
         """Returns the parts as a model predicts them, by the same names."""
         return {name: measure(regressor, part, batch_size) for name, part in self.parts.items()}
-
-
-@dataclass(frozen=True)
-class ActivationInputs(Inputs):
-    """Inputs from the activation cache."""
-
-    batches: ActivationBatches
-    train: ActivationPart
-    val: ActivationPart
 
 
 def picture_inputs(config: Config, dataset: Dataset) -> Inputs:
@@ -122,9 +106,7 @@ def wants_activations(config: Config) -> bool:
     return True
 
 
-def activation_inputs(
-    config: Config, dataset: Dataset, frozen: keras.Model
-) -> ActivationInputs | None:
+def activation_inputs(config: Config, dataset: Dataset, frozen: keras.Model) -> Inputs | None:
     """Returns activations, computing missing ones; None if they cannot be cached.
 
     Args:
@@ -155,13 +137,14 @@ def activation_inputs(
     except NotFloat16Error as error:
         stderr.print(f"The activation cache is off: an activation is no float16; {error}.")
         return None
-    pictures = TrainingBatches(train, config.data.batch_size, config.augmentation, config.seed)
-    batches = ActivationBatches(pictures, train.labels, arrays[: len(views)])
+    batches = ActivationBatches(
+        train, config.data.batch_size, config.augmentation, config.seed, arrays[: len(views)]
+    )
     if config.augmentation.changes_pictures:
         measured_activations = _with_rows(measured, arrays[-1])
     else:
         measured_activations = measured_training_faces(config, _with_rows(train, arrays[0]))
-    return ActivationInputs(batches, measured_activations, _with_rows(val, arrays[len(views)]))
+    return Inputs(batches, measured_activations, _with_rows(val, arrays[len(views)]))
 
 
 def _with_rows(part: Part, activations: ShardedArray) -> ActivationPart:
@@ -183,7 +166,7 @@ def _about(
         "decoding": cache.recipe(config.data),
         "keras": f"{keras.__version__} {keras.backend.backend()}",
         "view": view,
-        "augmentation": None if view is None else augmentation.code_version(),
+        "augmentation": None if view is None else augmentation.VERSION,
         **{key: value if isinstance(value, int) else str(value) for key, value in values.items()},
         "model.weights": weights,  # by content, not by name
     }
@@ -220,29 +203,21 @@ def _open(
 ) -> ShardedArray:  # fmt: skip
     size = config.fit.eval_batch_size
 
+    def pictures(indices: np.ndarray) -> np.ndarray:
+        if view is None:
+            return part.inputs(indices)
+        return view_images(part, indices, config.augmentation, view)
+
     def compute(rows: np.ndarray) -> np.ndarray:
-        batches = progress(_filled(rows, size), "frozen layers", -(-len(rows) // size))
+        batches = filled_batches(rows, size)
         return np.concatenate(
             [
-                predict(frozen, _pictures(part, indices, config, view))[:count]
-                for indices, count in batches
+                predict(frozen, pictures(indices))
+                for indices in progress(batches, "frozen layers", len(batches))
             ]
-        )
+        )[: len(rows)]
 
     return open_or_build(folder, about, compute)
-
-
-def _pictures(part: Part, indices: np.ndarray, config: Config, view: int | None) -> np.ndarray:
-    if view is None:
-        return part.images(indices)
-    return view_images(part, indices, config.augmentation, view)
-
-
-def _filled(rows: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Yields batches of one size, padded with the last row, because each size would be traced."""
-    for start in range(0, len(rows), size):
-        batch = rows[start : start + size]
-        yield np.pad(batch, (0, size - len(batch)), mode="edge"), len(batch)
 
 
 def _weights_digest(weights: str) -> str:

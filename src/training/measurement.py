@@ -55,15 +55,20 @@ def measured_training_faces(config: Config, train: Faces) -> Faces:
 def measure(regressor: keras.Model, part: Part, batch_size: int) -> Measured:
     """Predicts the labels of a part, in order, from pictures or their activations.
 
-    All batches have one size, padded with the last face, because each size would be traced.
     Keras's `predict` is not used: it makes a TensorFlow iterator for each call, with the cost
     that `EpochBatches.dataset` describes.
     """
-    predictions = []
-    for start in range(0, len(part), batch_size):
-        indices = np.minimum(np.arange(start, start + batch_size), len(part) - 1)
-        predictions.append(predict(regressor, part.inputs(indices))[:, 0])
+    batches = filled_batches(np.arange(len(part)), batch_size)
+    predictions = [predict(regressor, part.inputs(indices))[:, 0] for indices in batches]
     return Measured(part, np.concatenate(predictions)[: len(part)].astype(np.float32))
+
+
+def filled_batches(rows: np.ndarray, size: int) -> np.ndarray:
+    """Returns batches of one size, because each size would be traced: shape `(batches, size)`.
+
+    The last one is filled with the last row.
+    """
+    return np.pad(rows, (0, -len(rows) % size), mode="edge").reshape(-1, size)
 
 
 def predict(model: keras.Model, inputs: np.ndarray) -> np.ndarray:

@@ -9,15 +9,10 @@ import numpy as np
 
 from src.config import Config, program
 from src.core.signals import whole_step
-from src.model import (
-    LiveCosineDecay,
-    build_optimizer,
-    build_regressor,
-    divide,
-    initialise,
-    learning_rate,
-    set_up,
-)
+from src.model.initial import initialise
+from src.model.optimizer import LiveCosineDecay, build_optimizer, learning_rate
+from src.model.regressor import build_regressor, divide
+from src.model.runtime import set_up
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from src.core import names
 from src.core.console import stderr
 from src.core.errors import UsageError
 from src.data import Dataset, prepare
-from src.model import fetch_weights
+from src.model.backbone import fetch_weights
 from src.records.terms import Terms
 from src.tracking import Start, provenance
 from src.tracking.study import StudyStore

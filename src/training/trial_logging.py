@@ -17,7 +17,7 @@ from src.core.metrics import metrics_by_band
 from src.core.signals import whole_step
 from src.data import Dataset
 from src.data.splits import PARTS
-from src.model import inference_model
+from src.model.regressor import inference_model
 from src.tracking import Run, best_cost, provenance
 from src.training import figures
 from src.training.active import ActiveTrial

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from src.model import build_optimizer
+from src.model.optimizer import build_optimizer
 
 pytestmark = pytest.mark.slow
 

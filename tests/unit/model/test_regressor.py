@@ -5,9 +5,14 @@ import pytest
 from src.config.backbones import BACKBONES
 from src.config.schema import Backbone, Config
 from src.core.errors import MissingFileError, UsageError
-from src.model import build_regressor, inference_model, initialise
 from src.model.backbone import build_backbone
-from src.model.regressor import IMAGENET_MEAN_BGR, divide
+from src.model.initial import initialise
+from src.model.regressor import (
+    IMAGENET_MEAN_BGR,
+    build_regressor,
+    divide,
+    inference_model,
+)
 
 pytestmark = pytest.mark.slow
 SIZE = 32

@@ -8,8 +8,8 @@ import pytest
 
 from src.config import Config
 from src.config.schema import DropoutPosition
-from src.model import build_optimizer
 from src.model.initial import initialise_head
+from src.model.optimizer import build_optimizer
 from src.stacked.heads import (
     Lane,
     StackedHeads,
