@@ -8,14 +8,14 @@ from src.core.errors import EnvironmentFaultError
 
 @contextmanager
 def disk_faults_explained(
-    fact: str, received: object, fix: str = "data.cache_dir=<another folder>"
+    fact: str, received: object, fix: str = "free some space, or data.cache_dir=<another folder>"
 ) -> Iterator[None]:
     """Turns an OSError of the body into an error with these parts and its reason.
 
     Args:
         fact: Beginning of the message, without a full stop.
         received: Folder, with its key or the needed space.
-        fix: Alternative to freeing some space.
+        fix: End of the message.
 
     Raises:
         EnvironmentFaultError: If the body raises an OSError.
@@ -24,6 +24,5 @@ def disk_faults_explained(
         yield
     except OSError as error:
         raise EnvironmentFaultError(
-            f"{fact}: {error.strerror or error}. "
-            f"Received: {received}. Fix: free some space, or {fix}"
+            f"{fact}: {error.strerror or error}. Received: {received}. Fix: {fix}"
         ) from error

@@ -81,8 +81,8 @@ def open_or_build(
     with disk_faults_explained(
         "The activation cache cannot be written",
         f"{folder} ({num_bytes(num_rows, row_shape) / 1e6:.0f} MB needed)",
-        "data.cache_dir=<another folder>, or fit.cache_activations=false; `make caches` lists what "
-        "can be deleted",
+        "free some space (`make caches` lists what can go), or data.cache_dir=<another folder>, or "
+        "fit.cache_activations=false",
     ):
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{path.name}.lock"):  # also against eviction

@@ -26,11 +26,6 @@ class LiveCosineDecay(keras.optimizers.schedules.CosineDecay):
                 variable = keras.Variable(getattr(self, name), dtype="float32", trainable=False)
                 setattr(self, name, variable)
 
-    @property
-    def warms_up(self) -> bool:
-        """True if the schedule has a warm-up, even one of no step."""
-        return self.warmup_target is not None
-
     def become(self, other: "LiveCosineDecay") -> None:
         """Takes over the numbers of another schedule, which warms up if this one does."""
         for name in _NUMBERS:

@@ -10,9 +10,8 @@ from src.core.console import stderr
 from src.core.errors import EnvironmentFaultError
 from src.core.signals import whole_step
 from src.data import Part
-from src.stacked.checkpointing import Checkpointing
-from src.stacked.heads import Lane, StackedHeads
-from src.stacked.states import load_states
+from src.stacked.heads import StackedHeads
+from src.stacked.states import arrays_of, load_states
 from src.stacked.trial import StackedTrial
 from src.tracking import Runs
 from src.training.activations import Inputs
@@ -22,6 +21,8 @@ from src.training.measurement import epoch_metrics_of_many
 from src.training.program import Program
 
 _ROWS = 512  # of a batch of pooling
+_SAVE_SECONDS = 5.0  # between checkpoints; an epoch takes milliseconds and is trained again
+_SAVE_SHARE = 20  # least ratio of that time to the time of saving
 
 
 def train(trials: Sequence[StackedTrial], runs: Runs, program: Program, inputs: Inputs) -> None:
@@ -37,9 +38,12 @@ def train(trials: Sequence[StackedTrial], runs: Runs, program: Program, inputs: 
     trials = [trial for trial in trials if trial.result is None]
     if not trials:
         return
-    config, checkpointing = trials[0].config, Checkpointing(trials, program)
-    lanes = [Lane(t.config.model, t.config.optimizer, t.config.seed, t.latest) for t in trials]
-    heads = StackedHeads(lanes, config.schedule, len(inputs.batches), config.fit.epochs)
+    config = trials[0].config
+    saved_at = time.monotonic()
+    save_seconds = 0.0
+    heads = StackedHeads(
+        [trial.config for trial in trials], [trial.latest for trial in trials], len(inputs.batches)
+    )
     epochs = _Epochs(heads, trials[0], inputs)
     try:
         for epoch in range(trials[0].num_inherited, config.fit.last_epoch):
@@ -47,17 +51,42 @@ def train(trials: Sequence[StackedTrial], runs: Runs, program: Program, inputs: 
             if not active:
                 break
             seconds = _train_epoch(trials, epochs, epoch)
-            checkpointing.save_if_due()
+            if time.monotonic() - saved_at > max(_SAVE_SECONDS, _SAVE_SHARE * save_seconds):
+                started = time.monotonic()
+                _save(trials, program)
+                saved_at = time.monotonic()
+                save_seconds = saved_at - started
             records = [t.history.epochs[-1] for t in active if len(t.history) == epoch + 1]
             if records:
                 left = (config.fit.last_epoch - epoch - 1) * seconds
                 stderr.print(epoch_line(records, config.fit.last_epoch, seconds, left))
     except BaseException:
         try:
-            checkpointing.save()
+            _save(trials, program)
         except EnvironmentFaultError as error:  # the first error is the one to raise
             stderr.print(str(error), markup=False)
         raise
+
+
+def _save(trials: Sequence[StackedTrial], program: Program) -> None:
+    """Writes the states that are not on disk yet.
+
+    Raises:
+        EnvironmentFaultError: If one could not be written, after all others were.
+    """
+    fault = None
+    for trial in trials:
+        history = trial.history
+        if trial.result or trial.infeasible or len(history) == trial.num_inherited:
+            continue
+        latest = arrays_of(program, trial.latest, trial.config)
+        best, _ = arrays_of(program, trial.best, trial.config)
+        try:
+            trial.checkpoint.write(*latest, history, best)
+        except EnvironmentFaultError as error:
+            fault = error
+    if fault is not None:
+        raise fault
 
 
 def _train_epoch(trials: Sequence[StackedTrial], epochs: "_Epochs", epoch: int) -> float:

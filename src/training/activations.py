@@ -141,10 +141,10 @@ def activation_inputs(config: Config, dataset: Dataset, frozen: keras.Model) -> 
         train, config.data.batch_size, config.augmentation, config.seed, arrays[: len(views)]
     )
     if config.augmentation.changes_pictures:
-        measured_activations = _with_rows(measured, arrays[-1])
+        measured = _with_rows(measured, arrays[-1])
     else:
-        measured_activations = measured_training_faces(config, _with_rows(train, arrays[0]))
-    return Inputs(batches, measured_activations, _with_rows(val, arrays[len(views)]))
+        measured = measured_training_faces(config, _with_rows(train, arrays[0]))
+    return Inputs(batches, measured, _with_rows(val, arrays[len(views)]))
 
 
 def _with_rows(part: Part, activations: ShardedArray) -> ActivationPart:

@@ -44,8 +44,10 @@ class ActiveTrial:
     def is_over(self) -> bool:
         """True once all epochs are trained, training stops early, or the trial is infeasible."""
         fit = self.config.fit
-        return bool(self.infeasible) or self.history.is_over(
-            fit.last_epoch, fit.early_stopping_patience
+        return (
+            bool(self.infeasible)
+            or len(self.history) >= fit.last_epoch
+            or self.history.stops_early(fit.early_stopping_patience)
         )
 
     def add(self, record: EpochRecord, num_steps: int) -> bool:

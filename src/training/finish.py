@@ -72,21 +72,17 @@ def finish_trial(
 def keeps_checkpoint(fit: FitConfig, result: TrialResult) -> bool:
     """Returns whether the state on disk is needed after the end of a trial.
 
-    That is, for a promotion, or to store the artifacts that could not be stored: the same command
-    again finds the trained epochs, and stores them in the same run.
+    That is, for a promotion, if the trial ended only because of its fidelity; or to store the
+    artifacts that could not be stored: the same command again finds the trained epochs, and stores
+    them in the same run.
     """
-    return bool(result.artifact_failure) or can_be_promoted(fit, result)
-
-
-def can_be_promoted(fit: FitConfig, result: TrialResult) -> bool:
-    """Returns whether a trial ended only because of its fidelity, and may continue from there."""
-    spent = len(result.history)
-    return (
+    can_be_promoted = (
         fit.keep_state
         and result.state is State.COMPLETE
-        and spent == fit.fidelity != fit.epochs
+        and len(result.history) == fit.fidelity != fit.epochs
         and not result.history.stops_early(fit.early_stopping_patience)
     )
+    return can_be_promoted or bool(result.artifact_failure)
 
 
 def _measure(

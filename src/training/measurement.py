@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import keras
 import numpy as np
@@ -16,8 +15,6 @@ from src.core.signals import whole_step
 from src.data import Part
 from src.statistics import difference_interval, mean_interval
 from src.training.history import EpochRecord, History
-
-Faces = TypeVar("Faces", bound=Part)
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class Measured:
         return self.part.faces[["row", "file_name", column]].assign(prediction=self.predictions)
 
 
-def measured_training_faces(config: Config, train: Faces) -> Faces:
+def measured_training_faces(config: Config, train: Part) -> Part:
     """Returns the training faces that are measured, the same in all trials of a study."""
     return train.subset(config.fit.train_eval_limit, config.data.split.seed)
 

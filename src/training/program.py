@@ -1,5 +1,7 @@
 """Model of a trial as a traced program, which later trials of the process use again."""
 
+import contextlib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -46,22 +48,6 @@ class Program:
         return [*seeds, *self.fitted.optimizer.variables]
 
 
-class _WholeStep:
-    """A training step as a `whole_step`, except for the first, whose trace takes half a minute."""
-
-    def __init__(self, step: Callable[..., Any]) -> None:
-        self._step = step
-        self._is_traced = False
-
-    def __call__(self, *arguments: Any) -> Any:
-        if self._is_traced:
-            with whole_step():
-                return self._step(*arguments)
-        result = self._step(*arguments)
-        self._is_traced = True
-        return result
-
-
 @dataclass(frozen=True)
 class _Kept:
     key: object
@@ -96,7 +82,7 @@ def start_program(
     rate = learning_rate(
         config.optimizer.learning_rate, config.schedule, steps_per_epoch, fit.epochs
     )
-    warms_up = isinstance(rate, LiveCosineDecay) and rate.warms_up  # even one of no step
+    warms_up = getattr(rate, "warmup_target", None) is not None
     key = (program(config), config.target.output, is_cached, warms_up)
     for kept in _kept:
         if kept.key == key:
@@ -114,7 +100,7 @@ def start_program(
     # Otherwise Keras would create its variables while it traces the step, and trace it twice.
     fitted.optimizer.build(fitted.trainable_variables)
     fitted.make_train_function()
-    fitted.train_function = _WholeStep(fitted.train_function)
+    fitted.train_function = _in_whole_steps(fitted.train_function)
     started = Program(regressor, frozen, learner, fitted)
     if keras.backend.backend() == "tensorflow":  # other backends compile a schedule's numbers
         state = [_unless_zero(variable) for variable in fitted.optimizer.variables]
@@ -125,6 +111,17 @@ def start_program(
 def forget_kept_model() -> None:
     """Makes the next trial of this process build and trace its own model."""
     _kept.clear()
+
+
+def _in_whole_steps(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes each call a `whole_step`, except for the first, whose trace takes half a minute."""
+    contexts = itertools.chain([contextlib.nullcontext], itertools.repeat(whole_step))
+
+    def call(*arguments: Any) -> Any:
+        with next(contexts)():
+            return step(*arguments)
+
+    return call
 
 
 def _restart_optimizer(kept: _Kept, rate: float | LiveCosineDecay) -> None:
