@@ -135,7 +135,11 @@ def prepare(data: DataConfig, target: TargetConfig) -> Dataset:
     refuse_empty_parts(faces["split"], data.split.method)
     faces["image_index"] = faces["digest"].map(decoded.index)
     dataset = Dataset(faces, decoded.images, findings, len(listing.table), root, target)
-    _report(dataset)
+    sizes = faces["split"].value_counts()
+    parts = ", ".join(f"{sizes[name]} {name}" for name in PARTS if name in sizes)
+    stderr.print(f"{len(faces)} faces of {dataset.num_rows} rows: {parts}")
+    for line in audit.summarise(findings):
+        stderr.print(f"  {line}")
     return dataset
 
 
@@ -202,11 +206,3 @@ def _stop_if_too_bad(usable_fraction: float, findings: pd.DataFrame, data: DataC
         f"Received: data.max_bad_fraction={data.max_bad_fraction:g}. "
         f"Fix: mend the rows, or data.max_bad_fraction={enough:g}"
     )
-
-
-def _report(dataset: Dataset) -> None:
-    sizes = dataset.faces["split"].value_counts()
-    parts = ", ".join(f"{sizes[name]} {name}" for name in PARTS if name in sizes)
-    stderr.print(f"{len(dataset.faces)} faces of {dataset.num_rows} rows: {parts}")
-    for line in audit.summarise(dataset.findings):
-        stderr.print(f"  {line}")

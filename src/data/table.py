@@ -13,14 +13,7 @@ from src.core.errors import MissingFileError, UsageError
 Row = tuple[str, str, str, str]
 """file_name, label as written, official split, reason why the row is malformed."""
 
-_SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
+_SPLIT_SYNONYMS = {"training": "train", "valid": "val", "validation": "val"}
 _APPA_REAL_PARTS = ("train", "valid", "test")
 _UTKFACE_AGE = re.compile(r"(\d+)_")
 
@@ -89,7 +82,7 @@ def _list_appa_real(root: Path, part: str) -> list[Row]:
                 f"{path} is not an APPA-REAL table: it lacks the column {name}. "
                 f"Received: columns {', '.join(header)}. Fix: data=labels_csv for other tables"
             )
-    split = _SPLIT_NAMES[part]
+    split = _split_name(part)
     return [
         (f"{part}/{record['file_name']}_face.jpg", record["real_age"], split, record[""])
         for record in records
@@ -141,4 +134,4 @@ def _split_line(line: str) -> list[str]:
 def _split_name(text: str) -> str:
     """Returns the project's word for a split; an unknown word is kept, for the error message."""
     word = text.strip().lower()
-    return _SPLIT_NAMES.get(word, word)
+    return _SPLIT_SYNONYMS.get(word, word)

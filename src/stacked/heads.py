@@ -230,7 +230,10 @@ def named_variables(head: keras.Model) -> list[tuple[str, keras.Variable]]:
 
 
 class _Rates(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning rate of each head at a step: its peak times the common schedule."""
+    """Learning rate of each head at a step: its peak times the common schedule.
+
+    It has no `get_config`: a stack is never saved as a model.
+    """
 
     def __init__(self, peaks: np.ndarray, unit: Any) -> None:
         super().__init__()
@@ -239,10 +242,6 @@ class _Rates(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step: Any) -> Any:
         return self._peaks * (self._unit(step) if callable(self._unit) else self._unit)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns nothing: a stack is never saved as a model."""
-        return {}
 
 
 def _stacked(values: Sequence[np.ndarray]) -> np.ndarray:

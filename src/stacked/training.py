@@ -100,7 +100,7 @@ def _train_epoch(trials: Sequence[StackedTrial], epochs: "_Epochs", epoch: int) 
     running, bad_steps = epochs.train(epoch)
     train_seconds = time.perf_counter() - started
     predictions = epochs.predictions()
-    errors = epochs.errors(predictions)
+    errors = epoch_metrics_of_many(epochs.parts, predictions, epochs.loss)
     states, rates = epochs.heads.states(), epochs.heads.learning_rates()
     seconds = time.perf_counter() - started
     for index, trial in active:
@@ -129,6 +129,8 @@ class _Epochs:
         heads: The heads.
         num_faces: Number of training faces.
         num_steps: Steps of an epoch.
+        parts: Faces to measure, by `train` and `val`.
+        loss: Keras's name of the loss.
     """
 
     def __init__(self, heads: StackedHeads, trial: StackedTrial, inputs: Inputs) -> None:
@@ -140,9 +142,9 @@ class _Epochs:
             inputs.batches, batch_size=config.data.batch_size, augmentation=config.augmentation
         )
         self._batches = {seed: replace(batches, seed=seed) for seed in heads.streams}
-        self._parts = inputs.parts
+        self.parts = inputs.parts
         self._vectors = {name: _vectors(part) for name, part in inputs.parts.items()}
-        self._loss = str(config.model.loss)
+        self.loss = str(config.model.loss)
 
     def train(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns each head's running loss, and its first step whose loss was no number, or 0."""
@@ -162,10 +164,6 @@ class _Epochs:
         """Returns the predictions of each head, shape `(heads, faces)`, by `train` and `val`."""
         with whole_step():
             return {name: self.heads.predict(each) for name, each in self._vectors.items()}
-
-    def errors(self, predictions: dict[str, np.ndarray]) -> list[dict[str, float]]:
-        """Returns the errors of each head."""
-        return epoch_metrics_of_many(self._parts, predictions, self._loss)
 
 
 def _vectors(part: Part) -> np.ndarray:

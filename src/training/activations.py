@@ -66,18 +66,11 @@ class Inputs:
 
     Attributes:
         batches: Training batches.
-        train: Training faces to measure.
-        val: Validation faces to measure.
+        parts: Faces to measure, by `train` and `val`.
     """
 
     batches: TrainingBatches
-    train: Part
-    val: Part
-
-    @property
-    def parts(self) -> dict[str, Part]:
-        """The measured parts, by `train` and `val`."""
-        return {"train": self.train, "val": self.val}
+    parts: dict[str, Part]
 
     def measure(self, regressor: keras.Model, batch_size: int) -> dict[str, Measured]:
         """Returns the parts as a model predicts them, by the same names."""
@@ -88,7 +81,8 @@ def picture_inputs(config: Config, dataset: Dataset) -> Inputs:
     """Returns pictures as inputs."""
     train = dataset.part("train")
     batches = TrainingBatches(train, config.data.batch_size, config.augmentation, config.seed)
-    return Inputs(batches, measured_training_faces(config, train), dataset.part("val"))
+    measured = measured_training_faces(config, train)
+    return Inputs(batches, {"train": measured, "val": dataset.part("val")})
 
 
 def wants_activations(config: Config) -> bool:
@@ -125,7 +119,8 @@ def activation_inputs(config: Config, dataset: Dataset, frozen: keras.Model) -> 
         wanted = [*((train, view) for view in views), (val, None), (measured, None)]
     else:
         views, wanted = [None], [(train, None), (val, None)]
-    weights = _weights_digest(config.model.weights or "")
+    with fetch_weights(config.model.weights or "").open("rb") as file:
+        weights = hashlib.file_digest(file, "sha256").hexdigest()
     abouts = [_about(config, part, view, frozen, weights) for part, view in wanted]
     if not _has_room(folder, abouts, config.model.freeze):
         return None
@@ -144,7 +139,7 @@ def activation_inputs(config: Config, dataset: Dataset, frozen: keras.Model) -> 
         measured = _with_rows(measured, arrays[-1])
     else:
         measured = measured_training_faces(config, _with_rows(train, arrays[0]))
-    return Inputs(batches, measured, _with_rows(val, arrays[len(views)]))
+    return Inputs(batches, {"train": measured, "val": _with_rows(val, arrays[len(views)])})
 
 
 def _with_rows(part: Part, activations: ShardedArray) -> ActivationPart:
@@ -174,15 +169,12 @@ def _about(
 
 def _has_room(folder: Path, abouts: list[dict[str, Any]], frozen: str) -> bool:
     """Returns whether the disk has room for what is missing, and says what will be computed."""
-    missing = [num_missing_rows(folder, about) for about in abouts]
-    needed = sum(
-        num_bytes(rows, about["row_shape"]) for rows, about in zip(missing, abouts, strict=True)
-    )
-    if not needed:
+    pictures = sum(num_missing_rows(folder, about) for about in abouts)
+    if not pictures:
         return True
+    needed = num_bytes(pictures, abouts[0]["row_shape"])
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
-    pictures = sum(missing)
     size = f"{needed / 1e6:,.0f} MB in {folder}"
     if needed > 0.95 * free:
         stderr.print(
@@ -218,8 +210,3 @@ def _open(
         )[: len(rows)]
 
     return open_or_build(folder, about, compute)
-
-
-def _weights_digest(weights: str) -> str:
-    with fetch_weights(weights).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

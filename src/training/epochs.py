@@ -4,7 +4,7 @@ import time
 
 import keras
 import numpy as np
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from src.core import names
 from src.core.console import stderr
@@ -38,9 +38,7 @@ class StepWatch(keras.callbacks.Callback):
         super().__init__()
         self._batches = batches
         self._epochs = epochs
-        self._epoch = 0
         self._failed: list[int] = []  # steps whose loss was no number
-        self._task = TaskID(0)
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[loss]}"),
             TimeRemainingColumn(), console=stderr, transient=True,
@@ -120,11 +118,8 @@ class EpochEnd(keras.callbacks.Callback):
         if trial.add(record, self.params["steps"]):
             history = trial.history
             self.measured[len(history)] = measured
-            self.measured = {
-                number: each
-                for number, each in self.measured.items()
-                if number in (history.best_epoch, len(history))
-            }
+            for number in self.measured.keys() - {history.best_epoch, len(history)}:
+                del self.measured[number]
             trial.checkpoint.save(self._program, history, ends=len(history) == fit.epochs)
             trial.run.log_epochs(history.epochs)
             left = (fit.last_epoch - len(history)) * history.typical(names.EPOCH_SECONDS)

@@ -115,10 +115,10 @@ def forget_kept_model() -> None:
 
 def _in_whole_steps(step: Callable[..., Any]) -> Callable[..., Any]:
     """Makes each call a `whole_step`, except for the first, whose trace takes half a minute."""
-    contexts = itertools.chain([contextlib.nullcontext], itertools.repeat(whole_step))
+    calls = itertools.count()
 
     def call(*arguments: Any) -> Any:
-        with next(contexts)():
+        with whole_step() if next(calls) else contextlib.nullcontext():
             return step(*arguments)
 
     return call
