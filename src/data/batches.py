@@ -73,7 +73,7 @@ class TrainingBatches:
 
 
 def view_images(
-    part: Part, indices: np.ndarray, augmentation: AugmentationConfig, view: int
+    part: Part, indices: np.ndarray, augmentation: AugmentationConfig, view: int | None
 ) -> np.ndarray:
     """Returns one view of each of these faces, uint8 `(k, size, size, 3)`.
 
@@ -84,8 +84,10 @@ def view_images(
         part: The faces.
         indices: Which of them, shape `(k,)`.
         augmentation: Which changes, and how far.
-        view: From 0.
+        view: From 0; None for the pictures as they are.
     """
+    if view is None:
+        return part.inputs(indices)
     draws = _view_draws(indices, np.full_like(indices, view))
     return augmented(part.pixels, part.image_indices[indices], augmentation, draws)
 

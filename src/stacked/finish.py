@@ -5,8 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from src.config.schema import Figures
-from src.stacked.states import arrays_of
-from src.stacked.trial import StackedTrial, failing_alone
+from src.stacked.trial import StackedTrial, arrays_of, failing_alone
 from src.tracking import Runs
 from src.training.activations import Inputs
 from src.training.finish import finish_trial, keeps_checkpoint

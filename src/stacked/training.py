@@ -11,8 +11,7 @@ from src.core.errors import EnvironmentFaultError
 from src.core.signals import whole_step
 from src.data import Part
 from src.stacked.heads import StackedHeads
-from src.stacked.states import arrays_of, load_states
-from src.stacked.trial import StackedTrial
+from src.stacked.trial import StackedTrial, arrays_of, load_states
 from src.tracking import Runs
 from src.training.activations import Inputs
 from src.training.active import epoch_line

@@ -193,20 +193,12 @@ def _open(
     folder: Path, about: dict[str, Any], part: Part, view: int | None, config: Config,
     frozen: keras.Model,
 ) -> ShardedArray:  # fmt: skip
-    size = config.fit.eval_batch_size
-
-    def pictures(indices: np.ndarray) -> np.ndarray:
-        if view is None:
-            return part.inputs(indices)
-        return view_images(part, indices, config.augmentation, view)
-
     def compute(rows: np.ndarray) -> np.ndarray:
-        batches = filled_batches(rows, size)
-        return np.concatenate(
-            [
-                predict(frozen, pictures(indices))
-                for indices in progress(batches, "frozen layers", len(batches))
-            ]
-        )[: len(rows)]
+        batches = filled_batches(rows, config.fit.eval_batch_size)
+        outputs = [
+            predict(frozen, view_images(part, indices, config.augmentation, view))
+            for indices in progress(batches, "frozen layers", len(batches))
+        ]
+        return np.concatenate(outputs)[: len(rows)]
 
     return open_or_build(folder, about, compute)

@@ -86,7 +86,6 @@ class EpochEnd(keras.callbacks.Callback):
         self._trial = trial
         self._program = program
         self._inputs = inputs
-        self._num_faces = len(trial.dataset.part("train"))
         self.measured: dict[int, dict[str, Measured]] = {}
         if trial.num_inherited:
             last_epoch = trial.config.fit.last_epoch
@@ -111,7 +110,7 @@ class EpochEnd(keras.callbacks.Callback):
             epoch + 1,
             running_loss=float((logs or {})["loss"]),
             learning_rate=float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-            num_faces=self._num_faces,
+            num_faces=len(trial.dataset.part("train")),
             train_seconds=train_seconds,
             epoch_seconds=time.perf_counter() - self._started,
         )

@@ -48,14 +48,8 @@ class Program:
         return [*seeds, *self.fitted.optimizer.variables]
 
 
-@dataclass(frozen=True)
-class _Kept:
-    key: object
-    program: Program
-    optimizer_state: list[np.ndarray | None]  # initial; None for zeros
-
-
-_kept: list[_Kept] = []  # at most the latest one
+# At most the latest one, with its key and the initial state of its optimizer; None for zeros.
+_kept: list[tuple[object, Program, list[np.ndarray | None]]] = []
 
 
 def start_program(
@@ -84,11 +78,11 @@ def start_program(
     )
     warms_up = getattr(rate, "warmup_target", None) is not None
     key = (program(config), config.target.output, is_cached, warms_up)
-    for kept in _kept:
-        if kept.key == key:
-            initialise(kept.program.regressor, config.model, mean_label, config.seed)
-            _restart_optimizer(kept, rate)
-            return kept.program
+    for kept_key, kept, optimizer_state in _kept:
+        if kept_key == key:
+            initialise(kept.regressor, config.model, mean_label, config.seed)
+            _restart_optimizer(kept.fitted.optimizer, optimizer_state, rate)
+            return kept
     forget_kept_model()
     set_up(config.seed, fit.precision, fit.deterministic)
     regressor = build_regressor(config.model, config.data.image_size, config.target)
@@ -104,7 +98,7 @@ def start_program(
     started = Program(regressor, frozen, learner, fitted)
     if keras.backend.backend() == "tensorflow":  # other backends compile a schedule's numbers
         state = [_unless_zero(variable) for variable in fitted.optimizer.variables]
-        _kept.append(_Kept(key, started, state))
+        _kept.append((key, started, state))
     return started
 
 
@@ -124,10 +118,11 @@ def _in_whole_steps(step: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _restart_optimizer(kept: _Kept, rate: float | LiveCosineDecay) -> None:
+def _restart_optimizer(
+    optimizer: keras.Optimizer, initial: list[np.ndarray | None], rate: float | LiveCosineDecay
+) -> None:
     """Resets a used optimizer to its initial state."""
-    optimizer = kept.program.fitted.optimizer
-    for variable, state in zip(optimizer.variables, kept.optimizer_state, strict=True):
+    for variable, state in zip(optimizer.variables, initial, strict=True):
         variable.assign(keras.ops.zeros_like(variable) if state is None else state)
     if isinstance(rate, LiveCosineDecay):
         getattr(optimizer, "inner_optimizer", optimizer)._learning_rate.become(rate)
