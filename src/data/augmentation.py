@@ -49,8 +49,7 @@ def augmented(
     angle, zoom, shift_x, shift_y, brightness, contrast = 2 * draws[:, 2:].T - 1  # uniform in ±1
     if augmentation.rotation_degrees or augmentation.shift_fraction or augmentation.zoom_fraction:
         maps = _affine_maps(
-            np.where(flipped_x, -1.0, 1.0),
-            np.where(flipped_y, -1.0, 1.0),
+            np.where([flipped_x, flipped_y], -1.0, 1.0),
             np.deg2rad(angle * augmentation.rotation_degrees),
             1 + zoom * augmentation.zoom_fraction,
             np.stack([shift_x, shift_y], axis=1) * augmentation.shift_fraction * size,
@@ -72,26 +71,21 @@ def augmented(
 
 
 def _affine_maps(
-    sign_x: np.ndarray,
-    sign_y: np.ndarray,
-    angle: np.ndarray,
-    zoom: np.ndarray,
-    shift: np.ndarray,
-    size: int,
+    signs: np.ndarray, angle: np.ndarray, zoom: np.ndarray, shift: np.ndarray, size: int
 ) -> np.ndarray:
     """Returns one map a picture, about its centre, so that pixels are interpolated once.
 
     Args:
-        sign_x: −1 where mirrored left to right, else 1; shape `(n,)`, as the next three.
-        sign_y: The same, top to bottom.
-        angle: Radians.
-        zoom: Factor.
+        signs: −1 where mirrored left to right, else 1; and the same top to bottom: shape `(2, n)`.
+        angle: Radians, shape `(n,)`.
+        zoom: Factor, shape `(n,)`.
         shift: px, shape `(n, 2)`.
         size: Edge of the pictures, px.
 
     Returns:
         Matrices of shape `(n, 2, 3)`.
     """
+    sign_x, sign_y = signs
     cosine, sine = zoom * np.cos(angle), zoom * np.sin(angle)
     turn = np.stack([cosine * sign_x, -sine * sign_y, sine * sign_x, cosine * sign_y], axis=1)
     turn = turn.reshape(-1, 2, 2)

@@ -32,9 +32,6 @@ class ShardedArray:
 
     shards: tuple[np.ndarray, ...]
 
-    def __len__(self) -> int:
-        return sum(len(shard) for shard in self.shards)
-
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         """Returns copies of these rows, float16 of shape `(len(rows), …)`."""
         if len(self.shards) == 1:

@@ -34,22 +34,17 @@ class LiveCosineDecay(keras.optimizers.schedules.CosineDecay):
 
 
 def build_optimizer(
-    optimizer: OptimizerConfig, schedule: ScheduleConfig, steps_per_epoch: int, epochs: int
+    optimizer: OptimizerConfig, rate: float | keras.optimizers.schedules.LearningRateSchedule
 ) -> keras.Optimizer:
-    """Returns the configured optimizer with its schedule.
+    """Returns the configured optimizer.
 
     Args:
         optimizer: Class name and arguments, as Keras spells them.
-        schedule: Warm-up and decay.
-        steps_per_epoch: Batches an epoch.
-        epochs: Length of the whole schedule.
+        rate: Learning rate or schedule in place of the configured number, see `learning_rate`.
     """
     arguments = dataclasses.asdict(optimizer)
-    name = arguments.pop("name")
-    arguments["learning_rate"] = learning_rate(
-        optimizer.learning_rate, schedule, steps_per_epoch, epochs
-    )
-    return getattr(keras.optimizers, name)(**arguments)
+    optimizer_class = getattr(keras.optimizers, arguments.pop("name"))
+    return optimizer_class(**arguments | {"learning_rate": rate})
 
 
 def learning_rate(

@@ -14,7 +14,7 @@ from src.config.keys import Affects
 from src.config.schema import DropoutPosition, OptimizerConfig
 from src.model.dropout import Dropout, drop_where, uniform_draws
 from src.model.initial import initialise_head
-from src.model.optimizer import learning_rate
+from src.model.optimizer import build_optimizer, learning_rate
 from src.model.regressor import head_layers
 
 State = dict[str, np.ndarray]
@@ -256,14 +256,13 @@ def _spread(values: Sequence[float]) -> np.ndarray:
 
 
 def _optimizer(optimizers: Sequence[OptimizerConfig], rates: _Rates) -> keras.Optimizer:
-    arguments: dict[str, Any] = dataclasses.asdict(optimizers[0])
+    changes: dict[str, Any] = {}
     for name in _varying(optimizers[0].name):
         values: list[Any] = [getattr(one, name) for one in optimizers]
         if len(set(values)) > 1:
-            arguments[name] = _spread(values)
-    name = arguments.pop("name")
-    arguments |= {"learning_rate": rates, "clipnorm": None}  # Keras would clip all heads as one
-    return getattr(keras.optimizers, name)(**arguments)
+            changes[name] = _spread(values)
+    changes["clipnorm"] = None  # Keras would clip all heads as one
+    return build_optimizer(dataclasses.replace(optimizers[0], **changes), rates)
 
 
 def _varying(optimizer: str) -> list[str]:

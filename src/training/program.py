@@ -89,7 +89,7 @@ def start_program(
     initialise(regressor, config.model, mean_label, config.seed)
     frozen, learner = divide(regressor, config.model)
     fitted = learner if is_cached else regressor
-    optimizer = build_optimizer(config.optimizer, config.schedule, steps_per_epoch, fit.epochs)
+    optimizer = build_optimizer(config.optimizer, rate)
     fitted.compile(optimizer, loss=str(config.model.loss), jit_compile=fit.jit_compile)
     # Otherwise Keras would create its variables while it traces the step, and trace it twice.
     fitted.optimizer.build(fitted.trainable_variables)

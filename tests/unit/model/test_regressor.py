@@ -108,11 +108,11 @@ def test_parts_of_a_divided_regressor_predict_as_the_whole(
 ) -> None:
     path = tmp_path / "w.weights.h5"
     build_backbone(Backbone.tiny, SIZE).save_weights(path)
-    model = compose_config(
+    config = compose_config(
         "model.backbone=tiny", f"model.weights={path}", f"model.freeze={freeze}"
-    ).model
-    regressor = build_regressor(model, SIZE)
-    frozen, learner = divide(regressor, model)
+    )
+    regressor = build_regressor(config.model, SIZE, config.target)
+    frozen, learner = divide(regressor, config.model)
     assert frozen is not None
     parts = learner.predict_on_batch(frozen.predict_on_batch(pictures()))
     assert np.allclose(parts, regressor.predict_on_batch(pictures()), atol=1e-4)

@@ -9,7 +9,7 @@ import pytest
 from src.config import Config
 from src.config.schema import DropoutPosition
 from src.model.initial import initialise_head
-from src.model.optimizer import build_optimizer
+from src.model.optimizer import build_optimizer, learning_rate
 from src.stacked.heads import (
     StackedHeads,
     build_learning_head,
@@ -41,7 +41,8 @@ class Alone:
     def __init__(self, config: Config) -> None:
         self.head = build_learning_head(config, shape(config))
         initialise_head(self.head.layers, config.model.dropout_rate, MEAN_AGE, config.seed)
-        optimizer = build_optimizer(config.optimizer, config.schedule, STEPS, EPOCHS)
+        rate = learning_rate(config.optimizer.learning_rate, config.schedule, STEPS, EPOCHS)
+        optimizer = build_optimizer(config.optimizer, rate)
         self.head.compile(optimizer, loss=str(config.model.loss))
         self.losses = []
 
