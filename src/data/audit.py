@@ -72,13 +72,9 @@ def add_unusable_pictures(
     broken = faces[faces["digest"].isin(list(problems))]
     if broken.empty:
         return faces, findings
-    reasons = [problems[digest] for digest in broken["digest"]]
-    new = broken.assign(
-        **{target.text_column: broken[target.column].map("{:g}".format)},
-        reason=[reason for reason, _ in reasons],
-        detail=[detail for _, detail in reasons],
-        action="dropped",
-    )
+    labels = {target.text_column: broken[target.column].map("{:g}".format)}
+    new = broken.assign(**labels, action="dropped")
+    new[["reason", "detail"]] = broken["digest"].map(problems).tolist()
     older = findings[~findings["row"].isin(broken["row"])]
     faces = faces.drop(broken.index).reset_index(drop=True)
     return faces, _in_order(pd.concat([older, new]), target)

@@ -64,7 +64,8 @@ def _split_stratified(faces: pd.DataFrame, split: SplitConfig, label: str) -> pd
     face each time its running total passes a whole number (Madow 1949).
     """
     line = faces.drop_duplicates("digest").copy()
-    line["draw"] = [_draw(split.seed, digest) for digest in line["digest"]]
+    drawn = (f"{split.seed}:{digest}".encode() for digest in line["digest"])
+    line["draw"] = [hashlib.sha256(each).hexdigest() for each in drawn]
     line = line.sort_values([label, "draw"])
     rng = np.random.default_rng(split.seed)
     is_test = _systematic_sample(len(line), split.test_fraction, rng.random())
@@ -79,10 +80,6 @@ def _systematic_sample(count: int, fraction: float, start: float) -> np.ndarray:
     """Returns a mask that selects `fraction` of `count`, evenly spaced, with offset `start`."""
     totals = np.floor(np.arange(count + 1) * fraction + start + 1e-9)
     return np.diff(totals) > 0
-
-
-def _draw(seed: int, digest: str) -> str:
-    return hashlib.sha256(f"{seed}:{digest}".encode()).hexdigest()
 
 
 def _read_official(faces: pd.DataFrame) -> pd.Series:

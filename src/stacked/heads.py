@@ -1,7 +1,7 @@
 """Stacked heads on a frozen backbone, trained in one program."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -50,7 +50,6 @@ class StackedHeads:
         """
         first = configs[0]
         self._model = first.model
-        self._num_heads = len(configs)
         self.streams = sorted({config.seed for config in configs})
         of_heads = [(config.seed, config.model.dropout_rate) for config in configs]
         self._distinct = sorted(set(of_heads))
@@ -72,7 +71,10 @@ class StackedHeads:
         self._optimizer = _optimizer(optimizers, _Rates(rates, unit))
         self._clipnorms = _clipnorms(optimizers)
         self._optimizer.build(self._weights)
-        self._load_optimizer(states)
+        if "optimizer/iteration" in states[0]:
+            self._optimizer.iterations.assign(states[0]["optimizer/iteration"])
+            for index, variable in enumerate(_moments(self._optimizer)):
+                variable.assign(_stacked([state[f"optimizer/{index}"] for state in states]))
         self._loss = keras.losses.get(str(self._model.loss))
         is_map = self._model.dropout_position is DropoutPosition.before_pooling
         shape = (len(self.streams), None, *[None, None] * is_map, self._width)
@@ -83,7 +85,7 @@ class StackedHeads:
         self._forward = tf.function(self._apply_layers, [vectors], autograph=False)
 
     def __len__(self) -> int:
-        return self._num_heads
+        return len(self._stream_of_head)
 
     def train_batch(self, activations: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Trains each head for one step.
@@ -173,13 +175,6 @@ class StackedHeads:
                 value = tf.nn.relu(value)
             value = tf.matmul(value, kernel.value) + bias.value
         return tf.nn.relu(value) if str(self._model.output_activation) == "relu" else value
-
-    def _load_optimizer(self, states: Sequence[Mapping[str, np.ndarray]]) -> None:
-        if "optimizer/iteration" not in states[0]:
-            return
-        self._optimizer.iterations.assign(states[0]["optimizer/iteration"])
-        for index, variable in enumerate(_moments(self._optimizer)):
-            variable.assign(_stacked([state[f"optimizer/{index}"] for state in states]))
 
 
 def initial_state(config: Config, mean_label: float, activation_shape: tuple[int, ...]) -> State:
