@@ -89,7 +89,9 @@ def _restore(trial: StackedTrial, program: Program) -> None:
     history, checkpoint = trial.history, trial.checkpoint
     if trial.num_inherited < trial.config.fit.epochs:
         checkpoint.restore(program, history)
-        trial.latest = state_of(program)
+        trial.latest = {
+            name: keras.ops.convert_to_numpy(variable) for name, variable in _named(program)
+        }
     else:  # its last checkpoint has the weights only
         checkpoint.restore_weights(program, history.kept_epoch)
         trial.latest = weights_of(program.learner)
@@ -97,24 +99,11 @@ def _restore(trial: StackedTrial, program: Program) -> None:
     trial.best = weights_of(program.learner)
 
 
-def state_of(program: Program) -> State:
-    """Returns a single program's state as the state of a head of a stack."""
-    state = weights_of(program.learner)
-    iteration, moments = _optimizer_parts(program)
-    state["optimizer/iteration"] = keras.ops.convert_to_numpy(iteration)
-    for index, moment in enumerate(moments):
-        state[f"optimizer/{index}"] = keras.ops.convert_to_numpy(moment)
-    return state
-
-
 def arrays_of(
     program: Program, state: State, config: Config
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Returns a head's state as a program's `weights` and `other_variables` have it."""
-    named = {id(variable): name for name, variable in named_variables(program.learner)}
-    iteration, moments = _optimizer_parts(program)
-    named[id(iteration)] = "optimizer/iteration"
-    named |= {id(moment): f"optimizer/{index}" for index, moment in enumerate(moments)}
+    named = {id(variable): name for name, variable in _named(program)}
 
     def value(variable: keras.Variable) -> np.ndarray:
         if id(variable) in named:
@@ -126,8 +115,12 @@ def arrays_of(
     return list(map(value, program.weights)), list(map(value, program.other_variables))
 
 
-def _optimizer_parts(program: Program) -> tuple[keras.Variable, list[keras.Variable]]:
-    """Returns the number of steps, and the moments of each parameter, in Keras's order."""
+def _named(program: Program) -> list[tuple[str, keras.Variable]]:
+    """Returns the variables of a program by their names in the state of a head."""
     optimizer = program.fitted.optimizer
     rest = [each for each in optimizer.variables if each.name not in ("iteration", "learning_rate")]
-    return optimizer.iterations, rest
+    return [
+        *named_variables(program.learner),
+        ("optimizer/iteration", optimizer.iterations),
+        *((f"optimizer/{index}", moment) for index, moment in enumerate(rest)),
+    ]
