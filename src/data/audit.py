@@ -2,16 +2,15 @@
 
 import hashlib
 import math
-import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 
 from src.config.schema import Conflict, TargetConfig
-from src.core.console import progress
+from src.data.threads import in_threads
 
 _Record = dict[str, Any]
 
@@ -35,23 +34,20 @@ def audit(
     def judge(record: _Record) -> _Record:
         return _judge(record, root / record["file_name"], inside, target)
 
-    with ThreadPoolExecutor(max_workers=min(32, 4 * (os.cpu_count() or 1))) as pool:
-        found = pd.DataFrame(progress(pool.map(judge, records), "reading faces", len(records)))
+    found = pd.DataFrame(in_threads(judge, records, "reading faces"))
     bad = found["reason"] != ""
     faces = found[~bad].sort_values(["digest", "row"], ignore_index=True)
-    conflicting, repeated = _find_duplicates(faces, target.column)
-    drops_conflicts = conflicting_duplicates is Conflict.drop
-    findings = pd.concat(
-        [
-            found[bad].assign(action="dropped"),
-            _with_reason(
-                conflicting, "conflicting_duplicate", "dropped" if drops_conflicts else "kept"
-            ),
-            _with_reason(repeated, "duplicate", "kept"),
-        ]
+    repeated = faces[faces.duplicated("digest", keep=False)]
+    groups = repeated.groupby("digest")
+    conflicts = groups[target.column].transform("nunique") > 1
+    drops = conflicts & (conflicting_duplicates is Conflict.drop)
+    repeated = repeated.assign(
+        reason=np.where(conflicts, "conflicting_duplicate", "duplicate"),
+        detail=repeated["digest"].map(groups["row"].agg(_rows)),
+        action=np.where(drops, "dropped", "kept"),
     )
-    if drops_conflicts:
-        faces = faces.drop(conflicting.index)
+    findings = pd.concat([found[bad].assign(action="dropped"), repeated])
+    faces = faces.drop(repeated.index[drops])
     faces = faces[["row", "file_name", target.column, "official_split", "digest"]]
     return faces.reset_index(drop=True), _in_order(findings, target)
 
@@ -76,13 +72,9 @@ def add_unusable_pictures(
     broken = faces[faces["digest"].isin(list(problems))]
     if broken.empty:
         return faces, findings
-    reasons = [problems[digest] for digest in broken["digest"]]
-    new = broken.assign(
-        **{target.text_column: broken[target.column].map("{:g}".format)},
-        reason=[reason for reason, _ in reasons],
-        detail=[detail for _, detail in reasons],
-        action="dropped",
-    )
+    labels = {target.text_column: broken[target.column].map("{:g}".format)}
+    new = broken.assign(**labels, action="dropped")
+    new[["reason", "detail"]] = broken["digest"].map(problems).tolist()
     older = findings[~findings["row"].isin(broken["row"])]
     faces = faces.drop(broken.index).reset_index(drop=True)
     return faces, _in_order(pd.concat([older, new]), target)
@@ -149,20 +141,8 @@ def _hash_file(path: Path) -> tuple[str, str, str]:
     return hashlib.sha256(content).hexdigest(), "", ""
 
 
-def _find_duplicates(faces: pd.DataFrame, label: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Returns faces that share their bytes: with different labels, and with equal labels."""
-    repeated = faces[faces.duplicated("digest", keep=False)]
-    num_labels = repeated.groupby("digest")[label].transform("nunique")
-    return repeated[num_labels > 1], repeated[num_labels == 1]
-
-
-def _with_reason(faces: pd.DataFrame, reason: str, action: str) -> pd.DataFrame:
-    rows = faces.groupby("digest")["row"].transform(_join_rows) if len(faces) else ""
-    return faces.assign(reason=reason, detail=rows, action=action)
-
-
-def _join_rows(rows: Iterable[int]) -> str:
-    return "rows " + ", ".join(str(row) for row in sorted(rows))
+def _rows(rows: Iterable[int]) -> str:
+    return "rows " + ", ".join(map(str, rows))
 
 
 def _in_order(findings: pd.DataFrame, target: TargetConfig) -> pd.DataFrame:

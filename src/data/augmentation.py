@@ -1,18 +1,15 @@
 """Random augmentation of training pictures."""
 
-import math
-
 import cv2
 import numpy as np
 
 from src.config.schema import AugmentationConfig
 
-_VERSION = 1  # to be raised when augmented() gives other pixels for the same draws
+VERSION = 1
+"""Version of the augmented pixels, which caches of views depend on.
 
-
-def code_version() -> int:
-    """Returns the version of the augmented pixels, which caches of views depend on."""
-    return _VERSION
+To be raised when `augmented` gives other pixels for the same draws.
+"""
 
 
 def draw(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -45,25 +42,22 @@ def augmented(
     """
     if len(indices) and not 0 <= np.min(indices) <= np.max(indices) < len(pixels):
         raise IndexError(f"of {len(pixels)} pictures: {np.min(indices)} to {np.max(indices)}")
+    result = np.asarray(pixels)[indices]
     size = pixels.shape[1]
-    result = _empty((len(indices), size, size, 3))
-    pixels = np.asarray(pixels)  # a memory map would return an object for each picture
     flipped_x = (draws[:, 0] < 0.5) & augmentation.horizontal_flip
     flipped_y = (draws[:, 1] < 0.5) & augmentation.vertical_flip
     angle, zoom, shift_x, shift_y, brightness, contrast = 2 * draws[:, 2:].T - 1  # uniform in ±1
-    if _warps(augmentation):
+    if augmentation.rotation_degrees or augmentation.shift_fraction or augmentation.zoom_fraction:
         maps = _affine_maps(
-            np.where(flipped_x, -1.0, 1.0),
-            np.where(flipped_y, -1.0, 1.0),
+            np.where([flipped_x, flipped_y], -1.0, 1.0),
             np.deg2rad(angle * augmentation.rotation_degrees),
             1 + zoom * augmentation.zoom_fraction,
             np.stack([shift_x, shift_y], axis=1) * augmentation.shift_fraction * size,
             size,
         )
-        for index, matrix, target in zip(indices, maps, result, strict=True):
-            _warp(pixels[index], matrix, target)
+        for image, matrix in zip(result, maps, strict=True):
+            _warp(image, matrix)
     else:
-        np.take(pixels, indices, axis=0, out=result, mode="clip")  # "raise" copies twice
         for index in np.flatnonzero(flipped_x | flipped_y):
             axis = -1 if flipped_x[index] and flipped_y[index] else int(flipped_x[index])
             cv2.flip(result[index], axis, dst=result[index])
@@ -76,41 +70,22 @@ def augmented(
     return result
 
 
-def _empty(shape: tuple[int, ...]) -> np.ndarray:
-    """Returns an array aligned to 64 bytes, which TensorFlow uses without a copy."""
-    num_bytes = math.prod(shape)
-    room = np.empty(num_bytes + 63, np.uint8)
-    start = -room.ctypes.data % 64
-    return room[start : start + num_bytes].reshape(shape)
-
-
-def _warps(augmentation: AugmentationConfig) -> bool:
-    return bool(
-        augmentation.rotation_degrees or augmentation.shift_fraction or augmentation.zoom_fraction
-    )
-
-
 def _affine_maps(
-    sign_x: np.ndarray,
-    sign_y: np.ndarray,
-    angle: np.ndarray,
-    zoom: np.ndarray,
-    shift: np.ndarray,
-    size: int,
+    signs: np.ndarray, angle: np.ndarray, zoom: np.ndarray, shift: np.ndarray, size: int
 ) -> np.ndarray:
     """Returns one map a picture, about its centre, so that pixels are interpolated once.
 
     Args:
-        sign_x: −1 where mirrored left to right, else 1; shape `(n,)`, as the next three.
-        sign_y: The same, top to bottom.
-        angle: Radians.
-        zoom: Factor.
+        signs: −1 where mirrored left to right, else 1; and the same top to bottom: shape `(2, n)`.
+        angle: Radians, shape `(n,)`.
+        zoom: Factor, shape `(n,)`.
         shift: px, shape `(n, 2)`.
         size: Edge of the pictures, px.
 
     Returns:
         Matrices of shape `(n, 2, 3)`.
     """
+    sign_x, sign_y = signs
     cosine, sine = zoom * np.cos(angle), zoom * np.sin(angle)
     turn = np.stack([cosine * sign_x, -sine * sign_y, sine * sign_x, cosine * sign_y], axis=1)
     turn = turn.reshape(-1, 2, 2)
@@ -118,13 +93,9 @@ def _affine_maps(
     return np.concatenate([turn, (centre - turn @ centre + shift)[:, :, None]], axis=2)
 
 
-def _warp(source: np.ndarray, matrix: np.ndarray, target: np.ndarray) -> None:
-    """Warps through four channels, which is faster in OpenCV: 235 instead of 430 µs at 224 px."""
-    warped = cv2.warpAffine(
-        cv2.cvtColor(source, cv2.COLOR_RGB2RGBA),
-        matrix,
-        source.shape[1::-1],
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB, dst=target)
+def _warp(image: np.ndarray, matrix: np.ndarray) -> None:
+    """Warps in place, with a fourth channel: 235 instead of 430 µs in OpenCV at 224 px."""
+    rgba = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
+    size = image.shape[1::-1]
+    warped = cv2.warpAffine(rgba, matrix, size, borderMode=cv2.BORDER_REPLICATE)
+    cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB, dst=image)

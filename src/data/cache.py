@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,11 @@ from filelock import FileLock, Timeout
 
 from src.config import pixel_values
 from src.config.schema import DataConfig
-from src.core.console import progress
 from src.core.errors import EnvironmentFaultError
 from src.core.files import whole_file
 from src.data.decoding import UnusablePictureError, decode, library_versions
+from src.data.faults import disk_faults_explained
+from src.data.threads import in_threads
 
 _RECIPE = 1  # to be raised when decode() gives other pixels for the same file
 
@@ -69,7 +69,9 @@ def open_or_build(files: dict[str, Path], data: DataConfig) -> DecodedPictures:
     folder = Path(data.cache_dir) / "pictures"
     key = json.dumps([recipe(data), digests], sort_keys=True)
     path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
-    try:
+    num_bytes = len(files) * data.image_size**2 * 3
+    received = f"data.cache_dir={data.cache_dir} ({num_bytes / 1e6:.0f} MB needed)"
+    with disk_faults_explained("The picture cache cannot be written", received):
         folder.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(folder)
         with FileLock(path.with_suffix(".lock")):
@@ -77,13 +79,6 @@ def open_or_build(files: dict[str, Path], data: DataConfig) -> DecodedPictures:
                 _build(path, {digest: files[digest] for digest in digests}, data)
             images = np.load(path, mmap_mode="r")
             problems = json.loads(path.with_suffix(".json").read_text())
-    except OSError as error:
-        num_bytes = len(files) * data.image_size**2 * 3
-        raise EnvironmentFaultError(
-            f"The picture cache cannot be written: {error.strerror or error}. "
-            f"Received: data.cache_dir={data.cache_dir} ({num_bytes / 1e6:.0f} MB needed). "
-            "Fix: free some space, or data.cache_dir=<another folder>"
-        ) from error
     positions = {digest: index for index, digest in enumerate(digests) if digest not in problems}
     return DecodedPictures(images, positions, problems)
 
@@ -91,37 +86,26 @@ def open_or_build(files: dict[str, Path], data: DataConfig) -> DecodedPictures:
 def _build(path: Path, files: dict[str, Path], data: DataConfig) -> None:
     """Writes the pixels and the problems, and gives the pixels their name."""
     problems: dict[str, tuple[str, str]] = {}
-    size = data.image_size
-
-    def pixels(digest: str, file: Path) -> np.ndarray:
-        try:
-            return decode(_read(file, digest), data)
-        except UnusablePictureError as error:
-            problems[digest] = (error.reason, error.detail)
-            return np.zeros((size, size, 3), np.uint8)
-
+    shape = (data.image_size, data.image_size, 3)
     with whole_file(path) as array, warnings.catch_warnings():
-        header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), size, size, 3)}
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), *shape)}
         np.lib.format.write_array_header_2_0(array, header)
         array.flush()
         start = array.tell()
 
-        def write(index: int, digest: str, file: Path) -> None:
-            image = pixels(digest, file)
+        def write(each: tuple[int, tuple[str, Path]]) -> None:
+            index, (digest, file) = each
+            try:
+                image = decode(_read(file, digest), data)
+            except UnusablePictureError as error:
+                problems[digest] = (error.reason, error.detail)
+                image = np.zeros(shape, np.uint8)
             if os.pwrite(array.fileno(), image.data, start + index * image.nbytes) < image.nbytes:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         warnings.simplefilter("ignore")  # the audit lists what is wrong with a picture
-        pool = ThreadPoolExecutor(os.cpu_count())
-        writes = [
-            pool.submit(write, index, digest, file)
-            for index, (digest, file) in enumerate(files.items())
-        ]
-        try:
-            for each in progress(writes, "decoding faces", len(writes)):
-                each.result()
-        finally:
-            pool.shutdown(cancel_futures=True)  # an interrupt does not wait for the whole queue
+        for _ in in_threads(write, list(enumerate(files.items())), "decoding faces"):
+            pass
         with whole_file(path.with_suffix(".json")) as listed:
             listed.write(json.dumps(problems).encode())
 

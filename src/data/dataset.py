@@ -12,9 +12,10 @@ import pandas as pd
 
 from src.config.schema import DataConfig, Layout, TargetConfig
 from src.core.console import stderr
-from src.core.errors import EnvironmentFaultError, UsageError
+from src.core.errors import UsageError
 from src.core.names import AUDIT_FILE
 from src.data import audit, cache, sample
+from src.data.faults import disk_faults_explained
 from src.data.splits import PARTS, assign_splits, refuse_empty_parts
 from src.data.table import read_table
 
@@ -37,13 +38,14 @@ class Part:
     def __len__(self) -> int:
         return len(self.faces)
 
-    def images(self, indices: np.ndarray) -> np.ndarray:
-        """Returns copies of the pictures of these faces, uint8 `(k, size, size, 3)`."""
-        return self.pixels[self.faces["image_index"].to_numpy()[indices]]
+    @property
+    def image_indices(self) -> np.ndarray:
+        """Position of each face's picture in `pixels`, shape `(n,)`."""
+        return self.faces["image_index"].to_numpy()
 
     def inputs(self, indices: np.ndarray) -> np.ndarray:
-        """Returns the model's inputs for these faces: the pictures."""
-        return self.images(indices)
+        """Returns copies of the pictures of these faces, uint8 `(k, size, size, 3)`."""
+        return self.pixels[self.image_indices[indices]]
 
     def subset(self, count: int, seed: int) -> Self:
         """Returns at most `count` faces, drawn at random by `seed`, in their order here."""
@@ -133,7 +135,11 @@ def prepare(data: DataConfig, target: TargetConfig) -> Dataset:
     refuse_empty_parts(faces["split"], data.split.method)
     faces["image_index"] = faces["digest"].map(decoded.index)
     dataset = Dataset(faces, decoded.images, findings, len(listing.table), root, target)
-    _report(dataset)
+    sizes = faces["split"].value_counts()
+    parts = ", ".join(f"{sizes[name]} {name}" for name in PARTS if name in sizes)
+    stderr.print(f"{len(faces)} faces of {dataset.num_rows} rows: {parts}")
+    for line in audit.summarise(findings):
+        stderr.print(f"  {line}")
     return dataset
 
 
@@ -146,13 +152,9 @@ def list_faces(data: DataConfig, target: TargetConfig) -> Listing:
         EnvironmentFaultError: If the cache folder cannot be made.
     """
     cache_dir = Path(data.cache_dir)
-    try:
+    received = f"data.cache_dir={cache_dir}"
+    with disk_faults_explained("The cache folder cannot be made", received):
         cache_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentFaultError(
-            f"The cache folder cannot be made: {error.strerror}. "
-            f"Received: data.cache_dir={data.cache_dir}. Fix: data.cache_dir=<another folder>"
-        ) from error
     if data.layout is Layout.sample:
         root = sample.draw_data_set(data.num_images, cache_dir / "sample")
     else:
@@ -204,11 +206,3 @@ def _stop_if_too_bad(usable_fraction: float, findings: pd.DataFrame, data: DataC
         f"Received: data.max_bad_fraction={data.max_bad_fraction:g}. "
         f"Fix: mend the rows, or data.max_bad_fraction={enough:g}"
     )
-
-
-def _report(dataset: Dataset) -> None:
-    sizes = dataset.faces["split"].value_counts()
-    parts = ", ".join(f"{sizes[name]} {name}" for name in PARTS if name in sizes)
-    stderr.print(f"{len(dataset.faces)} faces of {dataset.num_rows} rows: {parts}")
-    for line in audit.summarise(dataset.findings):
-        stderr.print(f"  {line}")

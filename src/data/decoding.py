@@ -7,14 +7,11 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 import PIL
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from src.config.schema import DataConfig, Decoder
 
 Image.MAX_IMAGE_PIXELS = None  # `max_pixels` is checked below, for every decoder alike
-
-_EXIF_ORIENTATION = 0x0112
-_UPRIGHT = (0, 1)
 
 
 class UnusablePictureError(ValueError):
@@ -95,22 +92,20 @@ def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
     except UnidentifiedImageError as error:
         raise UnusablePictureError("not_an_image", f"begins with {content[:8]!r}") from error
     except Exception as error:  # parsers raise nearly anything on hostile bytes
-        raise UnusablePictureError("unreadable", _describe(error)) from error
+        description = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise UnusablePictureError("unreadable", description) from error
 
 
 def _is_ordinary(picture: Image.Image, content: bytes) -> bool:
+    tail = content.rstrip(b"\0")[-12:]
+    is_whole = tail.endswith(b"\xff\xd9") or b"IEND" in tail
     return (
         picture.format in ("JPEG", "PNG")
         and picture.mode in ("RGB", "L")
-        and _is_whole(content)
+        and is_whole
         and "transparency" not in picture.info
-        and picture.getexif().get(_EXIF_ORIENTATION, 1) in _UPRIGHT
+        and picture.getexif().get(ExifTags.Base.Orientation, 1) in (0, 1)  # upright
     )
-
-
-def _is_whole(content: bytes) -> bool:
-    tail = content.rstrip(b"\0")[-12:]
-    return tail.endswith(b"\xff\xd9") or b"IEND" in tail
 
 
 def _decode_with_pillow(picture: Image.Image, size: int) -> np.ndarray:
@@ -160,8 +155,3 @@ def _decode_with_tensorflow(content: bytes, size: int) -> np.ndarray:
     pixels = tf.io.decode_image(content, channels=3, expand_animations=False)
     small = tf.image.resize(pixels, (size, size), method="bilinear", antialias=True)
     return np.asarray(tf.cast(tf.clip_by_value(tf.round(small), 0, 255), tf.uint8))
-
-
-def _describe(error: Exception) -> str:
-    text = str(error).splitlines()
-    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__

@@ -1,24 +1,14 @@
 """Prefetched batches of consecutive epochs for `fit`."""
 
 import weakref
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import numpy as np
+from src.data.batches import TrainingBatches
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 NUM_READERS = 2  # threads, and prefetched batches
-
-
-class Batches(Protocol):
-    """Batches by epoch and number."""
-
-    def __len__(self) -> int:
-        """Returns the number of batches of an epoch."""
-
-    def batch(self, epoch: int, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns inputs and labels of a batch; epoch and number count from 0."""
 
 
 class EpochBatches:
@@ -28,7 +18,7 @@ class EpochBatches:
         epoch: Current epoch, from 0; set before each epoch.
     """
 
-    def __init__(self, batches: Batches) -> None:
+    def __init__(self, batches: TrainingBatches) -> None:
         self._batches = batches
         self.epoch = 0
 

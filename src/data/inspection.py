@@ -3,9 +3,7 @@
 They are measured on the original file, turned upright, not on the square that a model sees.
 """
 
-import os
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,12 +13,12 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from src.core.console import progress
-from src.core.errors import EnvironmentFaultError
 from src.core.files import whole_file
 from src.data.black_corners import has_black_corner
 from src.data.decoding import UnusablePictureError, decode_whole
+from src.data.faults import disk_faults_explained
 from src.data.fingerprint import fingerprint
+from src.data.threads import in_threads
 
 MEASURES = {
     "width": "px",
@@ -35,7 +33,6 @@ FLAGS = ("is_gray", "has_black_corner", "shows_face")
 """Properties that are true or false."""
 
 _RECIPE = 1  # to be raised when inspect_picture() gives other values for the same file
-_CHUNK = 256  # pictures whose results an interrupt loses
 
 _GRAY_SPREAD = 8  # levels between the channels; 99 of 100 pixels keep within it (JPEG's rounding)
 _SHARPNESS_EDGE = 128  # px
@@ -68,9 +65,17 @@ def inspect_all(
     known = _read(path)
     missing = [digest for digest in files if digest not in known.index]
     rows: list[dict[str, Any]] = []
+
+    def inspected(digest: str) -> dict[str, Any]:
+        try:
+            pixels = decode_whole(files[digest].read_bytes(), max_pixels)
+        except UnusablePictureError as error:
+            return {"digest": digest, "reason": error.reason, "detail": error.detail}
+        return {"digest": digest, **inspect_picture(pixels), "reason": "", "detail": ""}
+
     try:
-        for digest, row in _inspect_missing({d: files[d] for d in missing}, max_pixels):
-            rows.append({"digest": digest, **row})
+        for row in in_threads(inspected, missing, "inspecting faces"):
+            rows.append(row)  # noqa: PERF402 - an interrupt keeps the rows so far
     finally:
         if rows:
             known = _keep(pd.DataFrame(rows).set_index("digest"), path)
@@ -105,11 +110,8 @@ def shows_face(luminance: np.ndarray) -> bool:
     200 faces that it had found it lost 6 % when they were tilted by 10°, 53 % by 20°, 94 % by
     30°; with the left half covered 85 %, the forehead 73 %, the eyes 38 %, the mouth 20 %.
     """
-    height, width = luminance.shape
-    scale = _FACE_EDGE / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    scaled = cv2.resize(luminance, size, interpolation=_interpolation(scale))
-    framed = np.pad(scaled, _PADDING, mode="edge")
+    scale = _FACE_EDGE / max(luminance.shape)
+    framed = np.pad(_scaled(luminance, scale), _PADDING, mode="edge")
     if min(framed.shape) <= _SMALLEST_FACE:
         return False
     found = _cascade().detect_multi_scale(
@@ -121,16 +123,16 @@ def shows_face(luminance: np.ndarray) -> bool:
 
 def _sharpness(luminance: np.ndarray) -> float:
     """Returns the sharpness at one scale for all; else large pictures would count as blurred."""
-    height, width = luminance.shape
-    scale = _SHARPNESS_EDGE / (height * width) ** 0.5
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    scaled = cv2.resize(luminance, size, interpolation=_interpolation(scale))
+    scaled = _scaled(luminance, _SHARPNESS_EDGE / luminance.size**0.5)
     return float(cv2.Laplacian(scaled, cv2.CV_64F).var())
 
 
-def _interpolation(scale: float) -> int:
-    """Returns OpenCV's interpolation that does not alias."""
-    return cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+def _scaled(luminance: np.ndarray, scale: float) -> np.ndarray:
+    """Returns a resized copy without aliasing."""
+    height, width = luminance.shape
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cv2.resize(luminance, size, interpolation=interpolation)
 
 
 @cache
@@ -139,28 +141,6 @@ def _cascade() -> Any:
     from skimage.feature import Cascade
 
     return Cascade(lbp_frontal_face_cascade_filename())
-
-
-def _inspect_missing(
-    files: Mapping[str, Path], max_pixels: int
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields rows in order; threads work on a bounded number ahead."""
-
-    def inspected(file: Path) -> dict[str, Any]:
-        try:
-            pixels = decode_whole(file.read_bytes(), max_pixels)
-        except UnusablePictureError as error:
-            return {"reason": error.reason, "detail": error.detail}
-        return {**inspect_picture(pixels), "reason": "", "detail": ""}
-
-    def in_chunks() -> Iterator[tuple[str, dict[str, Any]]]:
-        digests = list(files)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for start in range(0, len(digests), _CHUNK):
-                chunk = digests[start : start + _CHUNK]
-                yield from zip(chunk, pool.map(inspected, map(files.get, chunk)), strict=True)
-
-    yield from progress(in_chunks(), "inspecting faces", len(files))
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -172,7 +152,8 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _keep(new: pd.DataFrame, path: Path) -> pd.DataFrame:
     """Adds rows to those that other processes may have added meanwhile, and stores all."""
-    try:
+    received = f"data.cache_dir={path.parent.parent}"
+    with disk_faults_explained("The properties of the pictures cannot be stored", received):
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             before = _read(path)
@@ -180,10 +161,4 @@ def _keep(new: pd.DataFrame, path: Path) -> pd.DataFrame:
             everything = pd.concat([old, new]) if len(old) else new
             with whole_file(path) as file:
                 everything.to_parquet(file)
-    except OSError as error:
-        raise EnvironmentFaultError(
-            f"The properties of the pictures cannot be stored: {error.strerror or error}. "
-            f"Received: data.cache_dir={path.parent.parent}. "
-            "Fix: free some space, or data.cache_dir=<another folder>"
-        ) from error
     return everything

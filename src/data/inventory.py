@@ -3,10 +3,8 @@
 import contextlib
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -67,12 +65,13 @@ def _pictures(file: Path) -> Cache:
 
 
 def _activations(folder: Path) -> Cache:
-    about: Mapping[str, Any] = {}
     description = folder / "about.json"
     used = folder.stat().st_mtime
     what = "damaged, or of another version"
+    num_pictures = 0
     try:
         about = json.loads(description.read_text())
+        num_pictures = int(about["rows"])
         used = description.stat().st_mtime
         view = "" if about["view"] is None else f", augmented view {about['view'] + 1}"
         shape = " × ".join(map(str, about["row_shape"]))
@@ -82,4 +81,4 @@ def _activations(folder: Path) -> Cache:
     except (OSError, ValueError, KeyError):
         pass
     size = sum(file.stat().st_size for file in folder.iterdir())
-    return Cache(folder, what, int(about.get("rows", 0)), size, used)
+    return Cache(folder, what, num_pictures, size, used)

@@ -5,18 +5,17 @@ the old. Their ages are distributed as the seed study's. They show that training
 nothing about people.
 """
 
-import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 from filelock import FileLock
+from numpy.typing import ArrayLike
 from PIL import Image
 
-from src.core.console import progress
+from src.data.threads import in_threads
 
 AGE_COUNTS = Path(__file__).parent / "seed_ages.csv"
 """Number of the seed study's 7,591 faces of each age (counted in its `labels.csv`)."""
@@ -113,28 +112,27 @@ def _draw(num_images: int, root: Path) -> None:
         image = draw_face(float(ages[index]), np.random.default_rng([num_images, index]))
         Image.fromarray(image).save(root / "final_files" / names[index], compress_level=1)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in progress(pool.map(draw, range(num_images)), "drawing faces", num_images):
-            pass
+    for _ in in_threads(draw, range(num_images), "drawing faces"):
+        pass
     labels = pd.DataFrame({"file_name": names, "real_age": ages})
     labels.to_csv(root / "labels.csv", index=False)
 
 
 def _ellipse(
-    image: np.ndarray, centre: np.ndarray, axes: tuple[float, float], colour: object
+    image: np.ndarray, centre: np.ndarray, axes: tuple[float, float], colour: ArrayLike
 ) -> None:
     """Draws a filled ellipse with a sixteenth of a pixel's precision."""
-    middle = tuple(int(round(value * 16)) for value in np.asarray(centre))
-    radii = tuple(max(8, int(round(value * 16))) for value in axes)
-    cv2.ellipse(image, middle, radii, 0, 0, 360, _colour(colour), -1, cv2.LINE_AA, 4)
+    radii = [max(8, radius) for radius in _sixteenths(axes)]
+    cv2.ellipse(image, _sixteenths(centre), radii, 0, 0, 360, _limited(colour), -1, cv2.LINE_AA, 4)
 
 
-def _line(image: np.ndarray, start: np.ndarray, end: np.ndarray, colour: object) -> None:
-    points = [
-        tuple(int(round(value * 16)) for value in np.asarray(point)) for point in (start, end)
-    ]
-    cv2.line(image, points[0], points[1], _colour(colour), 1, cv2.LINE_AA, 4)
+def _line(image: np.ndarray, start: np.ndarray, end: np.ndarray, colour: ArrayLike) -> None:
+    cv2.line(image, _sixteenths(start), _sixteenths(end), _limited(colour), 1, cv2.LINE_AA, 4)
 
 
-def _colour(colour: object) -> tuple[float, ...]:
-    return tuple(float(value) for value in np.clip(np.asarray(colour), 0, 255))
+def _sixteenths(pixels: ArrayLike) -> list[int]:
+    return np.round(np.multiply(pixels, 16)).astype(int).tolist()
+
+
+def _limited(colour: ArrayLike) -> list[float]:
+    return np.clip(colour, 0, 255).astype(float).tolist()

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from src.core.errors import EnvironmentFaultError
 from src.core.files import whole_file
+from src.data.faults import disk_faults_explained
 
 SHARD_BYTES = 64_000_000  # loss of a killed build at most
 _ABOUT = "about.json"
@@ -31,9 +31,6 @@ class ShardedArray:
     """
 
     shards: tuple[np.ndarray, ...]
-
-    def __len__(self) -> int:
-        return sum(len(shard) for shard in self.shards)
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         """Returns copies of these rows, float16 of shape `(len(rows), …)`."""
@@ -78,7 +75,12 @@ def open_or_build(
     """
     path = folder / _key(about)
     num_rows, row_shape = int(about["rows"]), tuple(about["row_shape"])
-    try:
+    with disk_faults_explained(
+        "The activation cache cannot be written",
+        f"{folder} ({num_bytes(num_rows, row_shape) / 1e6:.0f} MB needed)",
+        "free some space (`make caches` lists what can go), or data.cache_dir=<another folder>, or "
+        "fit.cache_activations=false",
+    ):
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{path.name}.lock"):  # also against eviction
             path.mkdir(exist_ok=True)
@@ -92,14 +94,6 @@ def open_or_build(
                         np.save(opened, values)
             os.utime(path / _ABOUT)  # time of the last use
             return ShardedArray(tuple(np.load(file, mmap_mode="r") for file, _ in files))
-    except OSError as error:
-        megabytes = num_bytes(num_rows, row_shape) / 1e6
-        raise EnvironmentFaultError(
-            f"The activation cache cannot be written: {error.strerror or error}. "
-            f"Received: {folder} ({megabytes:.0f} MB needed). Fix: free some space "
-            "(`make caches` lists what can go), or data.cache_dir=<another folder>, or "
-            "fit.cache_activations=false"
-        ) from error
 
 
 def _key(about: Mapping[str, Any]) -> str:

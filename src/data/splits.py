@@ -29,14 +29,15 @@ def assign_splits(faces: pd.DataFrame, split: SplitConfig, label: str) -> pd.Ser
     Raises:
         UsageError: If the official split is unusable.
     """
+    in_order = faces.sort_values("row")
     match split.method:
         case SplitMethod.stratified:
             parts = _split_stratified(faces, split, label)
-        case SplitMethod.notebook:
-            parts = _first_rows_validate(faces, split.val_fraction)
+        case SplitMethod.notebook:  # as Keras's `validation_split`: the first rows validate
+            parts = pd.Series("train", index=in_order.index)
+            parts.iloc[: int(len(faces) * split.val_fraction)] = "val"
         case SplitMethod.official:
             parts = _read_official(faces)
-    in_order = faces.sort_values("row")
     firsts = parts[in_order.index].groupby(in_order["digest"]).transform("first")
     return firsts.reindex(faces.index)
 
@@ -63,7 +64,8 @@ def _split_stratified(faces: pd.DataFrame, split: SplitConfig, label: str) -> pd
     face each time its running total passes a whole number (Madow 1949).
     """
     line = faces.drop_duplicates("digest").copy()
-    line["draw"] = [_draw(split.seed, digest) for digest in line["digest"]]
+    drawn = (f"{split.seed}:{digest}".encode() for digest in line["digest"])
+    line["draw"] = [hashlib.sha256(each).hexdigest() for each in drawn]
     line = line.sort_values([label, "draw"])
     rng = np.random.default_rng(split.seed)
     is_test = _systematic_sample(len(line), split.test_fraction, rng.random())
@@ -78,18 +80,6 @@ def _systematic_sample(count: int, fraction: float, start: float) -> np.ndarray:
     """Returns a mask that selects `fraction` of `count`, evenly spaced, with offset `start`."""
     totals = np.floor(np.arange(count + 1) * fraction + start + 1e-9)
     return np.diff(totals) > 0
-
-
-def _draw(seed: int, digest: str) -> str:
-    return hashlib.sha256(f"{seed}:{digest}".encode()).hexdigest()
-
-
-def _first_rows_validate(faces: pd.DataFrame, fraction: float) -> pd.Series:
-    """Splits as Keras's `validation_split` does: the first rows of the table validate."""
-    in_order = faces.sort_values("row")
-    num_val = int(len(faces) * fraction)
-    parts = ["val"] * num_val + ["train"] * (len(faces) - num_val)
-    return pd.Series(parts, index=in_order.index)
 
 
 def _read_official(faces: pd.DataFrame) -> pd.Series:

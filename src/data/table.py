@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -13,15 +14,7 @@ from src.core.errors import MissingFileError, UsageError
 Row = tuple[str, str, str, str]
 """file_name, label as written, official split, reason why the row is malformed."""
 
-_SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
-_APPA_REAL_PARTS = ("train", "valid", "test")
+_SPLIT_SYNONYMS = {"training": "train", "valid": "val", "validation": "val"}
 _UTKFACE_AGE = re.compile(r"(\d+)_")
 
 
@@ -46,7 +39,14 @@ def read_table(data: DataConfig, root: Path, text_column: str) -> pd.DataFrame:
         case Layout.utkface:
             rows = _list_utkface(root)
         case Layout.appa_real:
-            rows = [row for part in _APPA_REAL_PARTS for row in _list_appa_real(root, part)]
+            columns = replace(data.columns, split=None)
+            rows = [
+                (f"{file}_face.jpg", label, _split_name(part), malformed)
+                for part in ("train", "valid", "test")
+                for file, label, _, malformed in _list_labels(
+                    root / f"gt_avg_{part}.csv", part, columns
+                )
+            ]
         case Layout.labels_csv | Layout.sample:
             rows = _list_labels(root / data.labels_file, data.image_dir, data.columns)
     if not rows:
@@ -54,8 +54,8 @@ def read_table(data: DataConfig, root: Path, text_column: str) -> pd.DataFrame:
             f"The data set has no rows. Received: data.root={root} (data={data.layout}). "
             "Fix: point data.root at the folder that holds the faces"
         )
-    columns = ["file_name", text_column, "official_split", "malformed"]
-    table = pd.DataFrame(rows, columns=columns)
+    names = ["file_name", text_column, "official_split", "malformed"]
+    table = pd.DataFrame(rows, columns=names)
     table.insert(0, "row", range(1, len(table) + 1))
     return table
 
@@ -76,22 +76,6 @@ def _list_labels(path: Path, image_dir: str, columns: ColumnsConfig) -> list[Row
             _split_name(record[columns.split]) if columns.split else "",
             record[""],
         )
-        for record in records
-    ]
-
-
-def _list_appa_real(root: Path, part: str) -> list[Row]:
-    path = root / f"gt_avg_{part}.csv"
-    header, records = _read_csv(path)
-    for name in ("file_name", "real_age"):
-        if name not in header:
-            raise UsageError(
-                f"{path} is not an APPA-REAL table: it lacks the column {name}. "
-                f"Received: columns {', '.join(header)}. Fix: data=labels_csv for other tables"
-            )
-    split = _SPLIT_NAMES[part]
-    return [
-        (f"{part}/{record['file_name']}_face.jpg", record["real_age"], split, record[""])
         for record in records
     ]
 
@@ -141,4 +125,4 @@ def _split_line(line: str) -> list[str]:
 def _split_name(text: str) -> str:
     """Returns the project's word for a split; an unknown word is kept, for the error message."""
     word = text.strip().lower()
-    return _SPLIT_NAMES.get(word, word)
+    return _SPLIT_SYNONYMS.get(word, word)

@@ -82,7 +82,7 @@ def crown(
         with large_imports():
             from src.evaluation import final_test
             from src.evaluation.model_card import model_card
-            from src.model import set_up
+            from src.model.runtime import set_up
         dataset = final_test.prepare_test(config, trial)
         set_up(config.seed, config.fit.precision, config.fit.deterministic)
         regressor = load_model(model_id)

@@ -26,11 +26,6 @@ class LiveCosineDecay(keras.optimizers.schedules.CosineDecay):
                 variable = keras.Variable(getattr(self, name), dtype="float32", trainable=False)
                 setattr(self, name, variable)
 
-    @property
-    def warms_up(self) -> bool:
-        """True if the schedule has a warm-up, even one of no step."""
-        return self.warmup_target is not None
-
     def become(self, other: "LiveCosineDecay") -> None:
         """Takes over the numbers of another schedule, which warms up if this one does."""
         for name in _NUMBERS:
@@ -39,22 +34,17 @@ class LiveCosineDecay(keras.optimizers.schedules.CosineDecay):
 
 
 def build_optimizer(
-    optimizer: OptimizerConfig, schedule: ScheduleConfig, steps_per_epoch: int, epochs: int
+    optimizer: OptimizerConfig, rate: float | keras.optimizers.schedules.LearningRateSchedule
 ) -> keras.Optimizer:
-    """Returns the configured optimizer with its schedule.
+    """Returns the configured optimizer.
 
     Args:
         optimizer: Class name and arguments, as Keras spells them.
-        schedule: Warm-up and decay.
-        steps_per_epoch: Batches an epoch.
-        epochs: Length of the whole schedule.
+        rate: Learning rate or schedule in place of the configured number, see `learning_rate`.
     """
     arguments = dataclasses.asdict(optimizer)
-    name = arguments.pop("name")
-    arguments["learning_rate"] = learning_rate(
-        optimizer.learning_rate, schedule, steps_per_epoch, epochs
-    )
-    return getattr(keras.optimizers, name)(**arguments)
+    optimizer_class = getattr(keras.optimizers, arguments.pop("name"))
+    return optimizer_class(**arguments | {"learning_rate": rate})
 
 
 def learning_rate(

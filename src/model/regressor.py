@@ -10,7 +10,6 @@ from src.model.backbone import (
     set_batch_norm_momentum,
 )
 from src.model.dropout import Dropout
-from src.model.head import head_layers
 
 IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
 """Mean of ImageNet's pixels as `keras.applications.resnet.preprocess_input` subtracts it."""
@@ -36,6 +35,27 @@ def build_regressor(model: ModelConfig, image_size: int, target: TargetConfig) -
     for layer in head_layers(model, target.output):
         value = layer(value)
     return keras.Model(pictures, value, name=f"{target.output}_regressor")
+
+
+def head_layers(model: ModelConfig, output: str) -> list[keras.layers.Layer]:
+    """Returns the layers in the order in which they are applied to the backbone's feature map.
+
+    Args:
+        model: Architecture of the head.
+        output: Name of the last layer, see `TargetConfig.output`.
+    """
+    dropout = Dropout(model.dropout_rate, name="dropout")
+    pooling = keras.layers.GlobalAveragePooling2D(name="pooling")
+    hidden = [
+        keras.layers.Dense(units, activation="relu", name=f"hidden_{number}")
+        for number, units in enumerate(model.hidden_units, start=1)
+    ]
+    last = keras.layers.Dense(
+        1, activation=str(model.output_activation), dtype="float32", name=output
+    )
+    if model.dropout_position is DropoutPosition.before_pooling:
+        return [dropout, pooling, *hidden, last]
+    return [pooling, dropout, *hidden, last]
 
 
 def divide(regressor: keras.Model, model: ModelConfig) -> tuple[keras.Model | None, keras.Model]:

@@ -1,11 +1,11 @@
 """End of trials with stacked heads."""
 
+import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from src.config.schema import Figures
-from src.stacked.states import arrays_of
-from src.stacked.trial import StackedTrial, failing_alone
+from src.stacked.trial import StackedTrial, arrays_of, failing_alone
 from src.tracking import Runs
 from src.training.activations import Inputs
 from src.training.finish import finish_trial, keeps_checkpoint
@@ -39,7 +39,7 @@ def finish(
             result = finish_trial(
                 trial,
                 program,
-                _load_epoch(trial, program, inputs),
+                functools.partial(_load_epoch, trial, program, inputs),
                 lambda: (time.perf_counter() - began) / len(trials),
                 may_be_best=not has_best or objective.epoch_metric is None,
                 draws=figures,
@@ -64,18 +64,14 @@ def _rank(trial: StackedTrial) -> tuple[bool, float]:
 
 
 def _load_epoch(
-    trial: StackedTrial, program: Program, inputs: Inputs
-) -> Callable[[int], Mapping[str, Measured]]:
-    """Returns the function that loads the best or the last epoch of a head into the program."""
-
-    def load_epoch(epoch: int) -> Mapping[str, Measured]:
-        is_best = epoch == trial.history.best_epoch
-        values, _ = arrays_of(program, trial.best if is_best else trial.latest, trial.config)
-        for variable, value in zip(program.weights, values, strict=True):
-            variable.assign(value)
-        if is_best and trial.predictions:
-            parts = inputs.parts
-            return {name: Measured(parts[name], of) for name, of in trial.predictions.items()}
-        return inputs.measure(program.fitted, trial.config.fit.eval_batch_size)
-
-    return load_epoch
+    trial: StackedTrial, program: Program, inputs: Inputs, epoch: int
+) -> Mapping[str, Measured]:
+    """Loads the best or the last epoch of a head into the program, see `LoadEpoch`."""
+    is_best = epoch == trial.history.best_epoch
+    values, _ = arrays_of(program, trial.best if is_best else trial.latest, trial.config)
+    for variable, value in zip(program.weights, values, strict=True):
+        variable.assign(value)
+    if is_best and trial.predictions:
+        parts = inputs.parts
+        return {name: Measured(parts[name], of) for name, of in trial.predictions.items()}
+    return inputs.measure(program.fitted, trial.config.fit.eval_batch_size)

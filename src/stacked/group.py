@@ -2,27 +2,35 @@
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import keras
+import numpy as np
+import psutil
 
-from src.config import Config
+from src.config import Config, stack_key
 from src.core import names
 from src.core.console import stderr
 from src.core.errors import EnvironmentFaultError
 from src.core.signals import signals_interrupt
 from src.data import Dataset
 from src.stacked.finish import finish
-from src.stacked.stacks import in_stacks, that_fit_into_memory
 from src.stacked.training import train
 from src.stacked.trial import StackedTrial, failing_alone
-from src.tracking import Start, trial_runs
+from src.tracking import trial_runs
 from src.tracking.checkpoints import checkpoint_folder
 from src.training import TrialResult, run_trial
-from src.training.activations import ActivationInputs, Inputs
+from src.training.activations import ActivationBatches, Inputs
 from src.training.checkpoint import Checkpoint, open_checkpoint
 from src.training.program import Program
-from src.training.start import finished_epochs, prepare_data, run_start, start_model, start_trial
+from src.training.start import finished_epochs, prepare_data, run_start, start_model
+from src.training.trial_logging import log_start
+
+_MAX_BYTES = 4e9  # of the heads of a stack
+_NUM_COPIES = 10  # of the weights: themselves, gradients, Adam's two, the latest and best states
+_NUM_INPUTS = 3  # of a batch, if its seed is used once: activations, draws, dropped activations
 
 
 def train_stacked(configs: Sequence[Config]) -> list[TrialResult | Exception]:
@@ -47,36 +55,26 @@ def train_stacked(configs: Sequence[Config]) -> list[TrialResult | Exception]:
         is_tensorflow = keras.backend.backend() == "tensorflow"
         if not is_tensorflow:
             stderr.print("One after another: stacked heads need KERAS_BACKEND=tensorflow.")
-        if not is_tensorflow or not isinstance(model[1], ActivationInputs):
+        if not is_tensorflow or not isinstance(model[1].batches, ActivationBatches):
             return [_run_alone(config) for config in configs]
         with contextlib.ExitStack() as stack:
-            opened = [_open_checkpoint(stack, config, dataset) for config in configs]
-            ours = [
-                (config, checkpoint)
-                for config, checkpoint in zip(configs, opened, strict=True)
-                if isinstance(checkpoint, Checkpoint)
-            ]
-            trials = iter(_train_group(ours, dataset, model, started))
-            results = [
-                next(trials).result if isinstance(each, Checkpoint) else each for each in opened
-            ]
-        return [result for result in results if result is not None]
+            opened: dict[int, tuple[Config, Checkpoint]] = {}
+            results: dict[int, TrialResult | Exception] = {}
+            for index, config in enumerate(configs):
+                folder = checkpoint_folder(config, dataset.digest)
+                try:
+                    opened[index] = config, stack.enter_context(open_checkpoint(folder))
+                except EnvironmentFaultError as error:  # another process runs the trial
+                    results[index] = error
+            trials = _train_group(list(opened.values()), dataset, model, started)
+            results |= {i: t.result for i, t in zip(opened, trials, strict=True) if t.result}
+        return [results[index] for index in range(len(configs))]
 
 
 def _run_alone(config: Config) -> TrialResult | Exception:
     try:
         return run_trial(config)
     except Exception as error:
-        return error
-
-
-def _open_checkpoint(
-    stack: contextlib.ExitStack, config: Config, dataset: Dataset
-) -> Checkpoint | EnvironmentFaultError:
-    """Returns the trial's checkpoint, or the error if another process runs the trial."""
-    try:
-        return stack.enter_context(open_checkpoint(checkpoint_folder(config, dataset.digest)))
-    except EnvironmentFaultError as error:
         return error
 
 
@@ -100,28 +98,43 @@ def _train_group(
     starts = []
     for (config, _), history in zip(opened, histories, strict=True):
         start = run_start(config, dataset.digest, history)
-        tags = {**start.tags, names.STACKED: str(len(opened))}
-        starts.append(Start(start.name, tags, start.resume_id))
+        starts.append(replace(start, tags={**start.tags, names.STACKED: str(len(opened))}))
     tracking = opened[0][0].tracking
     with trial_runs(tracking.experiment, starts, tracking.system_metrics) as runs:
         trials = []
         for (config, checkpoint), run, history in zip(opened, runs.all, histories, strict=True):
             trial = StackedTrial(config, dataset, checkpoint, run, history)
             with failing_alone(trial, runs):
-                start_trial(trial)
+                log_start(trial)
             trials.append(trial)
         stderr.print(f"{len(trials)} trials with stacked heads.")
         shared_seconds = (time.perf_counter() - started) / len(trials)
-        stacks = in_stacks([trial for trial in trials if trial.result is None])
-        for number, members in enumerate(stacks):
+        stacks = defaultdict(list)
+        for trial in trials:
+            if trial.result is None:
+                stacks[stack_key(trial.config), trial.num_inherited].append(trial)
+        for number, members in enumerate(stacks.values()):
             program, inputs = start_model(members[0].config, dataset) if number else model
-            if not isinstance(inputs, ActivationInputs):
+            if not isinstance(inputs.batches, ActivationBatches):
                 raise EnvironmentFaultError(
                     "The activations that trials share were evicted during training, and there is "
                     "no room for them. Fix: free some space, and the same command again"
                 )
-            for portion in that_fit_into_memory(members, program):
+            for portion in _that_fit_into_memory(members, program):
                 began = time.perf_counter() - shared_seconds * len(portion)
                 train(portion, runs, program, inputs)
                 finish(portion, runs, program, inputs, began, num_stacked=len(trials))
     return trials
+
+
+def _that_fit_into_memory(
+    trials: Sequence[StackedTrial], program: Program
+) -> Iterator[list[StackedTrial]]:
+    """Yields the trials in portions that fit into memory; usually one."""
+    num_weights = sum(int(np.prod(variable.shape)) for variable in program.weights)
+    num_inputs = int(np.prod(program.learner.input.shape[1:]))
+    num_inputs *= trials[0].config.data.batch_size
+    limit = min(_MAX_BYTES, psutil.virtual_memory().available / 4)
+    size = max(1, int(limit // (4 * (_NUM_COPIES * num_weights + _NUM_INPUTS * num_inputs))))
+    for start in range(0, len(trials), size):
+        yield list(trials[start : start + size])

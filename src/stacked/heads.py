@@ -1,8 +1,7 @@
 """Stacked heads on a frozen backbone, trained in one program."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,11 +11,11 @@ import tensorflow as tf
 from src.config import Config
 from src.config.identity import declarations
 from src.config.keys import Affects
-from src.config.schema import DropoutPosition, ModelConfig, OptimizerConfig, ScheduleConfig
+from src.config.schema import DropoutPosition, OptimizerConfig
 from src.model.dropout import Dropout, drop_where, uniform_draws
-from src.model.head import head_layers
 from src.model.initial import initialise_head
-from src.model.optimizer import learning_rate
+from src.model.optimizer import build_optimizer, learning_rate
+from src.model.regressor import head_layers
 
 State = dict[str, np.ndarray]
 """A head's variables by name, such as `hidden_1/kernel`, `dropout/seed`, and its optimizer's by
@@ -25,91 +24,68 @@ index, such as `optimizer/0`."""
 _NUM_ROWS = 512  # of a batch of predictions
 
 
-@dataclass(frozen=True)
-class Lane:
-    """One head of a stack.
-
-    Attributes:
-        model: Its architecture; heads of a stack may differ in the rate of dropout.
-        optimizer: Its optimizer; heads of a stack may differ in the keys that are declared
-            `PER_HEAD`.
-        seed: The trial's. Heads of one seed get the same faces, and draw the same random numbers
-            for dropout, as they would alone.
-        state: Its initial state.
-    """
-
-    model: ModelConfig
-    optimizer: OptimizerConfig
-    seed: int
-    state: State
-
-
 class StackedHeads:
     """Heads of one shape, their parameters stacked along a leading axis.
 
     Each head has its own learning rate, weight decay and constants of Adam, and the same masks,
     initial weights and order of faces as alone. Heads do not affect each other: the loss is the
     sum of their losses, and optimizers work by element. Heads with one seed and one dropout rate
-    share their inputs, which are dropped and pooled once.
+    share their inputs, which are dropped and pooled once. Heads of one seed get the same faces,
+    and draw the same random numbers for dropout, as they would alone.
 
     Attributes:
         streams: The distinct seeds, in the order in which `train_batch` takes their batches.
     """
 
     def __init__(
-        self, lanes: Sequence[Lane], schedule: ScheduleConfig, steps_per_epoch: int, epochs: int
+        self, configs: Sequence[Config], states: Sequence[State], steps_per_epoch: int
     ) -> None:
         """Stacks heads.
 
         Args:
-            lanes: At least one; all of them have dropout, or none.
-            schedule: Schedule of all learning rates.
+            configs: At least one. They may differ in the seed, the rate of dropout (not in whether
+                it is zero) and the optimizer's keys that are declared `PER_HEAD`.
+            states: Initial state of each head.
             steps_per_epoch: Number of batches of an epoch.
-            epochs: Length of the whole schedule.
         """
-        self._model = lanes[0].model
-        self._num_heads = len(lanes)
-        self.streams = sorted({lane.seed for lane in lanes})
-        of_heads = [(lane.seed, lane.model.dropout_rate) for lane in lanes]
+        first = configs[0]
+        self._model = first.model
+        self.streams = sorted({config.seed for config in configs})
+        of_heads = [(config.seed, config.model.dropout_rate) for config in configs]
         self._distinct = sorted(set(of_heads))
         self._input_of_head = [self._distinct.index(each) for each in of_heads]
-        self._stream_of_head = [self.streams.index(lane.seed) for lane in lanes]
+        self._stream_of_head = [self.streams.index(config.seed) for config in configs]
         self._drops = any(rate for _, rate in self._distinct)
-        seeds = {lane.seed: lane.state["dropout/seed"] for lane in lanes}
+        seeds = {
+            config.seed: state["dropout/seed"]
+            for config, state in zip(configs, states, strict=True)
+        }
         self._seeds = tf.Variable(np.stack([seeds[seed] for seed in self.streams]))
-        kernels = [name for name in lanes[0].state if name.endswith("/kernel")]
-        self._layers = [name.removesuffix("/kernel") for name in kernels]
+        self._names = [name for name in states[0] if name.endswith(("/kernel", "/bias"))]
         self._weights = [
-            keras.Variable(_stacked([lane.state[f"{layer}/{part}"] for lane in lanes]))
-            for layer in self._layers
-            for part in ("kernel", "bias")
+            keras.Variable(_stacked([state[name] for state in states])) for name in self._names
         ]
-        rates = _spread([lane.optimizer.learning_rate for lane in lanes])
-        unit = learning_rate(1.0, schedule, steps_per_epoch, epochs)
-        optimizers = [lane.optimizer for lane in lanes]
+        optimizers = [config.optimizer for config in configs]
+        rates = _spread([each.learning_rate for each in optimizers])
+        unit = learning_rate(1.0, first.schedule, steps_per_epoch, first.fit.epochs)
         self._optimizer = _optimizer(optimizers, _Rates(rates, unit))
         self._clipnorms = _clipnorms(optimizers)
         self._optimizer.build(self._weights)
-        self._load_optimizer([lane.state for lane in lanes])
+        if "optimizer/iteration" in states[0]:
+            self._optimizer.iterations.assign(states[0]["optimizer/iteration"])
+            for index, variable in enumerate(_moments(self._optimizer)):
+                variable.assign(_stacked([state[f"optimizer/{index}"] for state in states]))
         self._loss = keras.losses.get(str(self._model.loss))
         is_map = self._model.dropout_position is DropoutPosition.before_pooling
         shape = (len(self.streams), None, *[None, None] * is_map, self._width)
-        self._step: Callable[[Any, Any], Any] = tf.function(
-            self._train_batch,
-            autograph=False,
-            input_signature=[
-                tf.TensorSpec(shape, tf.float16),
-                tf.TensorSpec((len(self.streams), None, 1), tf.float32),
-            ],
-        )
-        self._forward: Callable[[Any], Any] = tf.function(
-            self._apply_layers,
-            autograph=False,
-            input_signature=[tf.TensorSpec((1, None, self._width), tf.float32)],
-        )
+        activations = tf.TensorSpec(shape, tf.float16)
+        labels = tf.TensorSpec((len(self.streams), None, 1), tf.float32)
+        vectors = tf.TensorSpec((1, None, self._width), tf.float32)
+        self._step = tf.function(self._train_batch, [activations, labels], autograph=False)
+        self._forward = tf.function(self._apply_layers, [vectors], autograph=False)
 
     def __len__(self) -> int:
-        return self._num_heads
+        return len(self._stream_of_head)
 
     def train_batch(self, activations: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Trains each head for one step.
@@ -119,10 +95,9 @@ class StackedHeads:
             labels: float32 `(streams, b, 1)`.
 
         Returns:
-            The loss of each head on its batch before the step, in the order of the lanes.
+            The loss of each head on its batch before the step, in the order of the configurations.
         """
-        losses: np.ndarray = self._step(activations, labels).numpy()
-        return losses
+        return self._step(activations, labels).numpy()
 
     def predict(self, vectors: np.ndarray) -> np.ndarray:
         """Returns the predictions of each head for the same faces, float32 `(heads, n)`.
@@ -137,14 +112,13 @@ class StackedHeads:
         return np.concatenate(parts, axis=1)[..., 0]
 
     def learning_rates(self) -> np.ndarray:
-        """Returns the learning rates of the latest step, in the order of the lanes."""
+        """Returns the learning rates of the latest step, by head."""
         rates = keras.ops.convert_to_numpy(self._optimizer.learning_rate)
         return np.broadcast_to(rates, (len(self), 1, 1)).reshape(-1)
 
     def states(self) -> list[State]:
-        """Returns the state of each head, in the order of the lanes."""
-        names = [f"{layer}/{part}" for layer in self._layers for part in ("kernel", "bias")]
-        stacked = dict(zip(names, map(_numpy, self._weights), strict=True))
+        """Returns the state of each head."""
+        stacked = dict(zip(self._names, map(_numpy, self._weights), strict=True))
         stacked |= {
             f"optimizer/{index}": _numpy(variable)
             for index, variable in enumerate(_moments(self._optimizer))
@@ -196,20 +170,11 @@ class StackedHeads:
     def _apply_layers(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns predictions `(heads, b, 1)` for inputs of each head, or of all of them."""
         value = inputs
-        for number in range(len(self._layers)):
-            kernel, bias = (each.value for each in self._weights[2 * number : 2 * number + 2])
-            value = tf.matmul(value, kernel) + bias
-            is_last = number == len(self._layers) - 1
-            if not is_last or str(self._model.output_activation) == "relu":
+        for kernel, bias in zip(self._weights[::2], self._weights[1::2], strict=True):
+            if value is not inputs:
                 value = tf.nn.relu(value)
-        return value
-
-    def _load_optimizer(self, states: Sequence[Mapping[str, np.ndarray]]) -> None:
-        if "optimizer/iteration" not in states[0]:
-            return
-        self._optimizer.iterations.assign(states[0]["optimizer/iteration"])
-        for index, variable in enumerate(_moments(self._optimizer)):
-            variable.assign(_stacked([state[f"optimizer/{index}"] for state in states]))
+            value = tf.matmul(value, kernel.value) + bias.value
+        return tf.nn.relu(value) if str(self._model.output_activation) == "relu" else value
 
 
 def initial_state(config: Config, mean_label: float, activation_shape: tuple[int, ...]) -> State:
@@ -260,7 +225,10 @@ def named_variables(head: keras.Model) -> list[tuple[str, keras.Variable]]:
 
 
 class _Rates(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning rate of each head at a step: its peak times the common schedule."""
+    """Learning rate of each head at a step: its peak times the common schedule.
+
+    It has no `get_config`: a stack is never saved as a model.
+    """
 
     def __init__(self, peaks: np.ndarray, unit: Any) -> None:
         super().__init__()
@@ -269,10 +237,6 @@ class _Rates(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step: Any) -> Any:
         return self._peaks * (self._unit(step) if callable(self._unit) else self._unit)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns nothing: a stack is never saved as a model."""
-        return {}
 
 
 def _stacked(values: Sequence[np.ndarray]) -> np.ndarray:
@@ -287,14 +251,13 @@ def _spread(values: Sequence[float]) -> np.ndarray:
 
 
 def _optimizer(optimizers: Sequence[OptimizerConfig], rates: _Rates) -> keras.Optimizer:
-    arguments: dict[str, Any] = dataclasses.asdict(optimizers[0])
+    changes: dict[str, Any] = {}
     for name in _varying(optimizers[0].name):
         values: list[Any] = [getattr(one, name) for one in optimizers]
         if len(set(values)) > 1:
-            arguments[name] = _spread(values)
-    name = arguments.pop("name")
-    arguments |= {"learning_rate": rates, "clipnorm": None}  # Keras would clip all heads as one
-    return getattr(keras.optimizers, name)(**arguments)
+            changes[name] = _spread(values)
+    changes["clipnorm"] = None  # Keras would clip all heads as one
+    return build_optimizer(dataclasses.replace(optimizers[0], **changes), rates)
 
 
 def _varying(optimizer: str) -> list[str]:

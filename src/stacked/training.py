@@ -1,31 +1,30 @@
 """Training of a stack of heads, epoch by epoch until all are over."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from src.core.console import stderr
 from src.core.errors import EnvironmentFaultError
 from src.core.signals import whole_step
-from src.data import Part, TrainingBatches
-from src.stacked.checkpointing import Checkpointing
-from src.stacked.heads import Lane, StackedHeads
-from src.stacked.states import load_states
-from src.stacked.trial import StackedTrial
+from src.data import Part
+from src.stacked.heads import StackedHeads
+from src.stacked.trial import StackedTrial, arrays_of, load_states
 from src.tracking import Runs
-from src.training.activations import ActivationBatches, ActivationInputs
+from src.training.activations import Inputs
 from src.training.active import epoch_line
 from src.training.history import epoch_record
 from src.training.measurement import epoch_metrics_of_many
 from src.training.program import Program
 
 _ROWS = 512  # of a batch of pooling
+_SAVE_SECONDS = 5.0  # between checkpoints; an epoch takes milliseconds and is trained again
+_SAVE_SHARE = 20  # least ratio of that time to the time of saving
 
 
-def train(
-    trials: Sequence[StackedTrial], runs: Runs, program: Program, inputs: ActivationInputs
-) -> None:
+def train(trials: Sequence[StackedTrial], runs: Runs, program: Program, inputs: Inputs) -> None:
     """Trains a stack until all its trials are over. MLflow gets their epochs at their ends.
 
     Args:
@@ -38,9 +37,12 @@ def train(
     trials = [trial for trial in trials if trial.result is None]
     if not trials:
         return
-    config, checkpointing = trials[0].config, Checkpointing(trials, program)
-    lanes = [Lane(t.config.model, t.config.optimizer, t.config.seed, t.latest) for t in trials]
-    heads = StackedHeads(lanes, config.schedule, len(inputs.batches), config.fit.epochs)
+    config = trials[0].config
+    saved_at = time.monotonic()
+    save_seconds = 0.0
+    heads = StackedHeads(
+        [trial.config for trial in trials], [trial.latest for trial in trials], len(inputs.batches)
+    )
     epochs = _Epochs(heads, trials[0], inputs)
     try:
         for epoch in range(trials[0].num_inherited, config.fit.last_epoch):
@@ -48,17 +50,42 @@ def train(
             if not active:
                 break
             seconds = _train_epoch(trials, epochs, epoch)
-            checkpointing.save_if_due()
+            if time.monotonic() - saved_at > max(_SAVE_SECONDS, _SAVE_SHARE * save_seconds):
+                started = time.monotonic()
+                _save(trials, program)
+                saved_at = time.monotonic()
+                save_seconds = saved_at - started
             records = [t.history.epochs[-1] for t in active if len(t.history) == epoch + 1]
             if records:
                 left = (config.fit.last_epoch - epoch - 1) * seconds
                 stderr.print(epoch_line(records, config.fit.last_epoch, seconds, left))
     except BaseException:
         try:
-            checkpointing.save()
+            _save(trials, program)
         except EnvironmentFaultError as error:  # the first error is the one to raise
             stderr.print(str(error), markup=False)
         raise
+
+
+def _save(trials: Sequence[StackedTrial], program: Program) -> None:
+    """Writes the states that are not on disk yet.
+
+    Raises:
+        EnvironmentFaultError: If one could not be written, after all others were.
+    """
+    fault = None
+    for trial in trials:
+        history = trial.history
+        if trial.result or trial.infeasible or len(history) == trial.num_inherited:
+            continue
+        latest = arrays_of(program, trial.latest, trial.config)
+        best, _ = arrays_of(program, trial.best, trial.config)
+        try:
+            trial.checkpoint.write(*latest, history, best)
+        except EnvironmentFaultError as error:
+            fault = error
+    if fault is not None:
+        raise fault
 
 
 def _train_epoch(trials: Sequence[StackedTrial], epochs: "_Epochs", epoch: int) -> float:
@@ -72,7 +99,7 @@ def _train_epoch(trials: Sequence[StackedTrial], epochs: "_Epochs", epoch: int) 
     running, bad_steps = epochs.train(epoch)
     train_seconds = time.perf_counter() - started
     predictions = epochs.predictions()
-    errors = epochs.errors(predictions)
+    errors = epoch_metrics_of_many(epochs.parts, predictions, epochs.loss)
     states, rates = epochs.heads.states(), epochs.heads.learning_rates()
     seconds = time.perf_counter() - started
     for index, trial in active:
@@ -101,22 +128,22 @@ class _Epochs:
         heads: The heads.
         num_faces: Number of training faces.
         num_steps: Steps of an epoch.
+        parts: Faces to measure, by `train` and `val`.
+        loss: Keras's name of the loss.
     """
 
-    def __init__(self, heads: StackedHeads, trial: StackedTrial, inputs: ActivationInputs) -> None:
+    def __init__(self, heads: StackedHeads, trial: StackedTrial, inputs: Inputs) -> None:
         config, faces = trial.config, trial.dataset.part("train")
         self.heads = heads
         self.num_faces = len(faces)
         self.num_steps = len(inputs.batches)
-        self._batches: Mapping[int, ActivationBatches] = {
-            seed: inputs.batches.in_order_of(
-                TrainingBatches(faces, config.data.batch_size, config.augmentation, seed)
-            )
-            for seed in heads.streams
-        }
-        self._parts = inputs.parts
+        batches = replace(
+            inputs.batches, batch_size=config.data.batch_size, augmentation=config.augmentation
+        )
+        self._batches = {seed: replace(batches, seed=seed) for seed in heads.streams}
+        self.parts = inputs.parts
         self._vectors = {name: _vectors(part) for name, part in inputs.parts.items()}
-        self._loss = str(config.model.loss)
+        self.loss = str(config.model.loss)
 
     def train(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns each head's running loss, and its first step whose loss was no number, or 0."""
@@ -136,10 +163,6 @@ class _Epochs:
         """Returns the predictions of each head, shape `(heads, faces)`, by `train` and `val`."""
         with whole_step():
             return {name: self.heads.predict(each) for name, each in self._vectors.items()}
-
-    def errors(self, predictions: dict[str, np.ndarray]) -> list[dict[str, float]]:
-        """Returns the errors of each head."""
-        return epoch_metrics_of_many(self._parts, predictions, self._loss)
 
 
 def _vectors(part: Part) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,14 @@ from src.data.shards import (
     num_missing_rows,
     open_or_build,
 )
-from src.model import fetch_weights
-from src.training.measurement import Measured, measure, measured_training_faces, predict
+from src.model.backbone import fetch_weights
+from src.training.measurement import (
+    Measured,
+    filled_batches,
+    measure,
+    measured_training_faces,
+    predict,
+)
 
 
 @dataclass(frozen=True)
@@ -36,35 +41,23 @@ class ActivationPart(Part):
         return self.activations[self.faces["activation_row"].to_numpy()[indices]]
 
 
-class ActivationBatches:
-    """`TrainingBatches` with activations instead of pictures: same faces, order and views."""
+@dataclass(frozen=True)
+class ActivationBatches(TrainingBatches):
+    """Batches of activations instead of pictures: same faces, order and views.
 
-    def __init__(self, pictures: TrainingBatches, labels: np.ndarray, views: list[ShardedArray]):
-        """Sets up.
+    Attributes:
+        views: Activations of the whole part, for each of its views.
+    """
 
-        Args:
-            pictures: The same batches as pictures.
-            labels: Labels of the whole part, shape `(n,)`.
-            views: Activations of the whole part, for each of its views.
-        """
-        self._pictures = pictures
-        self._labels = labels
-        self._views = views
-
-    def __len__(self) -> int:
-        return len(self._pictures)
-
-    def in_order_of(self, pictures: TrainingBatches) -> "ActivationBatches":
-        """Returns the activations in the order and batch size of other batches of the faces."""
-        return ActivationBatches(pictures, self._labels, self._views)
+    views: list[ShardedArray]
 
     def batch(self, epoch: int, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns activations, float16 `(b, …)`, and labels, float32 `(b, 1)`."""
-        indices, views = self._pictures.chosen(epoch, number)
-        activations = self._views[0][indices]
-        for view, array in enumerate(self._views[1:], start=1):
-            activations[views == view] = array[indices[views == view]]
-        return activations, self._labels[indices, None]
+        indices, numbers = self.chosen(epoch, number)
+        activations = self.views[0][indices]
+        for view, array in enumerate(self.views[1:], start=1):
+            activations[numbers == view] = array[indices[numbers == view]]
+        return activations, self.part.labels[indices, None]
 
 
 @dataclass(frozen=True)
@@ -73,38 +66,23 @@ class Inputs:
 
     Attributes:
         batches: Training batches.
-        train: Training faces to measure.
-        val: Validation faces to measure.
+        parts: Faces to measure, by `train` and `val`.
     """
 
-    batches: TrainingBatches | ActivationBatches
-    train: Part
-    val: Part
-
-    @property
-    def parts(self) -> dict[str, Part]:
-        """The measured parts, by `train` and `val`."""
-        return {"train": self.train, "val": self.val}
+    batches: TrainingBatches
+    parts: dict[str, Part]
 
     def measure(self, regressor: keras.Model, batch_size: int) -> dict[str, Measured]:
         """Returns the parts as a model predicts them, by the same names."""
         return {name: measure(regressor, part, batch_size) for name, part in self.parts.items()}
 
 
-@dataclass(frozen=True)
-class ActivationInputs(Inputs):
-    """Inputs from the activation cache."""
-
-    batches: ActivationBatches
-    train: ActivationPart
-    val: ActivationPart
-
-
 def picture_inputs(config: Config, dataset: Dataset) -> Inputs:
     """Returns pictures as inputs."""
     train = dataset.part("train")
     batches = TrainingBatches(train, config.data.batch_size, config.augmentation, config.seed)
-    return Inputs(batches, measured_training_faces(config, train), dataset.part("val"))
+    measured = measured_training_faces(config, train)
+    return Inputs(batches, {"train": measured, "val": dataset.part("val")})
 
 
 def wants_activations(config: Config) -> bool:
@@ -122,9 +100,7 @@ def wants_activations(config: Config) -> bool:
     return True
 
 
-def activation_inputs(
-    config: Config, dataset: Dataset, frozen: keras.Model
-) -> ActivationInputs | None:
+def activation_inputs(config: Config, dataset: Dataset, frozen: keras.Model) -> Inputs | None:
     """Returns activations, computing missing ones; None if they cannot be cached.
 
     Args:
@@ -143,7 +119,8 @@ def activation_inputs(
         wanted = [*((train, view) for view in views), (val, None), (measured, None)]
     else:
         views, wanted = [None], [(train, None), (val, None)]
-    weights = _weights_digest(config.model.weights or "")
+    with fetch_weights(config.model.weights or "").open("rb") as file:
+        weights = hashlib.file_digest(file, "sha256").hexdigest()
     abouts = [_about(config, part, view, frozen, weights) for part, view in wanted]
     if not _has_room(folder, abouts, config.model.freeze):
         return None
@@ -155,13 +132,14 @@ def activation_inputs(
     except NotFloat16Error as error:
         stderr.print(f"The activation cache is off: an activation is no float16; {error}.")
         return None
-    pictures = TrainingBatches(train, config.data.batch_size, config.augmentation, config.seed)
-    batches = ActivationBatches(pictures, train.labels, arrays[: len(views)])
+    batches = ActivationBatches(
+        train, config.data.batch_size, config.augmentation, config.seed, arrays[: len(views)]
+    )
     if config.augmentation.changes_pictures:
-        measured_activations = _with_rows(measured, arrays[-1])
+        measured = _with_rows(measured, arrays[-1])
     else:
-        measured_activations = measured_training_faces(config, _with_rows(train, arrays[0]))
-    return ActivationInputs(batches, measured_activations, _with_rows(val, arrays[len(views)]))
+        measured = measured_training_faces(config, _with_rows(train, arrays[0]))
+    return Inputs(batches, {"train": measured, "val": _with_rows(val, arrays[len(views)])})
 
 
 def _with_rows(part: Part, activations: ShardedArray) -> ActivationPart:
@@ -183,7 +161,7 @@ def _about(
         "decoding": cache.recipe(config.data),
         "keras": f"{keras.__version__} {keras.backend.backend()}",
         "view": view,
-        "augmentation": None if view is None else augmentation.code_version(),
+        "augmentation": None if view is None else augmentation.VERSION,
         **{key: value if isinstance(value, int) else str(value) for key, value in values.items()},
         "model.weights": weights,  # by content, not by name
     }
@@ -191,15 +169,12 @@ def _about(
 
 def _has_room(folder: Path, abouts: list[dict[str, Any]], frozen: str) -> bool:
     """Returns whether the disk has room for what is missing, and says what will be computed."""
-    missing = [num_missing_rows(folder, about) for about in abouts]
-    needed = sum(
-        num_bytes(rows, about["row_shape"]) for rows, about in zip(missing, abouts, strict=True)
-    )
-    if not needed:
+    pictures = sum(num_missing_rows(folder, about) for about in abouts)
+    if not pictures:
         return True
+    needed = num_bytes(pictures, abouts[0]["row_shape"])
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
-    pictures = sum(missing)
     size = f"{needed / 1e6:,.0f} MB in {folder}"
     if needed > 0.95 * free:
         stderr.print(
@@ -218,33 +193,12 @@ def _open(
     folder: Path, about: dict[str, Any], part: Part, view: int | None, config: Config,
     frozen: keras.Model,
 ) -> ShardedArray:  # fmt: skip
-    size = config.fit.eval_batch_size
-
     def compute(rows: np.ndarray) -> np.ndarray:
-        batches = progress(_filled(rows, size), "frozen layers", -(-len(rows) // size))
-        return np.concatenate(
-            [
-                predict(frozen, _pictures(part, indices, config, view))[:count]
-                for indices, count in batches
-            ]
-        )
+        batches = filled_batches(rows, config.fit.eval_batch_size)
+        outputs = [
+            predict(frozen, view_images(part, indices, config.augmentation, view))
+            for indices in progress(batches, "frozen layers", len(batches))
+        ]
+        return np.concatenate(outputs)[: len(rows)]
 
     return open_or_build(folder, about, compute)
-
-
-def _pictures(part: Part, indices: np.ndarray, config: Config, view: int | None) -> np.ndarray:
-    if view is None:
-        return part.images(indices)
-    return view_images(part, indices, config.augmentation, view)
-
-
-def _filled(rows: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Yields batches of one size, padded with the last row, because each size would be traced."""
-    for start in range(0, len(rows), size):
-        batch = rows[start : start + size]
-        yield np.pad(batch, (0, size - len(batch)), mode="edge"), len(batch)
-
-
-def _weights_digest(weights: str) -> str:
-    with fetch_weights(weights).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

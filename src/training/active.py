@@ -44,8 +44,10 @@ class ActiveTrial:
     def is_over(self) -> bool:
         """True once all epochs are trained, training stops early, or the trial is infeasible."""
         fit = self.config.fit
-        return bool(self.infeasible) or self.history.is_over(
-            fit.last_epoch, fit.early_stopping_patience
+        return (
+            bool(self.infeasible)
+            or len(self.history) >= fit.last_epoch
+            or self.history.stops_early(fit.early_stopping_patience)
         )
 
     def add(self, record: EpochRecord, num_steps: int) -> bool:
@@ -83,11 +85,8 @@ def epoch_line(
     epoch = f"epoch {records[0][names.EPOCH]:>{len(str(last_epoch))}}/{last_epoch}"
     errors = [record[names.VAL_MAE] for record in records]
     if len(records) == 1:
-        (record,) = records
-        words = (
-            f"train MAE {record[names.TRAIN_MAE]:6.2f}  val MAE {record[names.VAL_MAE]:6.2f}"
-            f"  gap {record[names.GAP]:+6.2f}"
-        )
+        train_mae, gap = records[0][names.TRAIN_MAE], records[0][names.GAP]
+        words = f"train MAE {train_mae:6.2f}  val MAE {errors[0]:6.2f}  gap {gap:+6.2f}"
     else:
         words = f"{len(records)} trials  val MAE {min(errors):6.2f} to {max(errors):6.2f}"
     left = f"  ETA {spell_seconds(seconds_left)}" if seconds_left else ""

@@ -14,6 +14,7 @@ from src.config import Objective
 from src.core.console import stderr
 from src.core.errors import EnvironmentFaultError
 from src.core.files import whole_file
+from src.data.faults import disk_faults_explained
 from src.training.history import History
 from src.training.program import Program
 
@@ -43,9 +44,10 @@ class Checkpoint:
                 stays.
         """
         is_needed = len(history) in (history.best_epoch, history.kept_epoch)
-        weights = _values(program.weights) if is_needed or not ends else ()
-        others = () if ends else _values(program.other_variables)
-        self.write(weights, others, history)
+        weights = program.weights if is_needed or not ends else []
+        others = [] if ends else program.other_variables
+        # One array at a time, without a copy of all of them.
+        self.write(map(np.asarray, weights), map(np.asarray, others), history)
 
     def write(
         self,
@@ -66,7 +68,12 @@ class Checkpoint:
         Raises:
             EnvironmentFaultError: See `save`.
         """
-        try:
+        with disk_faults_explained(
+            "The trial's state cannot be written",
+            self._folder,
+            "free some space (400 MB a trial) and start the same command again; it resumes from "
+            "the last state",
+        ):
             kept = {f"weights-{epoch}.npy" for epoch in (history.best_epoch, len(history))}
             if best_weights:
                 self._write(f"weights-{history.best_epoch}", best_weights, {})
@@ -75,12 +82,6 @@ class Checkpoint:
             for file in self._folder.glob("weights-*.npy"):
                 if file.name not in kept:
                     file.unlink()
-        except OSError as error:
-            raise EnvironmentFaultError(
-                f"The trial's state cannot be written: {error.strerror or error}. "
-                f"Received: {self._folder}. Fix: free some space (400 MB a trial) and start the "
-                "same command again; it resumes from the last state"
-            ) from error
 
     def history(self, objective: Objective) -> History:
         """Returns the finished epochs; none if nothing, or nothing readable, is saved."""
@@ -164,8 +165,3 @@ def open_checkpoint(folder: Path) -> Iterator[Checkpoint]:
         if not any(folder.glob("*.npy")):
             shutil.rmtree(folder, ignore_errors=True)
         lock.release()
-
-
-def _values(variables: list[keras.Variable]) -> Iterator[np.ndarray]:
-    """Yields one array at a time, without a copy of all of them."""
-    return (np.asarray(variable) for variable in variables)

@@ -1,15 +1,16 @@
 """Callbacks of `fit`: each step and the end of each epoch of a trial."""
 
 import time
-from collections.abc import Callable
 
 import keras
 import numpy as np
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from src.core import names
 from src.core.console import stderr
 from src.data.epoch_batches import EpochBatches
+from src.tracking import sibling_curves
+from src.training import pruning
 from src.training.activations import Inputs
 from src.training.active import ActiveTrial, epoch_line
 from src.training.history import epoch_record
@@ -18,17 +19,7 @@ from src.training.program import Program
 
 
 class DivergedError(RuntimeError):
-    """The loss of a step is no number.
-
-    Attributes:
-        epoch: From 1.
-        step: From 1.
-    """
-
-    def __init__(self, epoch: int, step: int) -> None:
-        super().__init__(f"the loss is no number in epoch {epoch}, step {step}")
-        self.epoch = epoch
-        self.step = step
+    """The loss of a step is no number; its arguments are the epoch and the step, from 1."""
 
 
 class StepWatch(keras.callbacks.Callback):
@@ -47,9 +38,7 @@ class StepWatch(keras.callbacks.Callback):
         super().__init__()
         self._batches = batches
         self._epochs = epochs
-        self._epoch = 0
         self._failed: list[int] = []  # steps whose loss was no number
-        self._task = TaskID(0)
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[loss]}"),
             TimeRemainingColumn(), console=stderr, transient=True,
@@ -85,27 +74,18 @@ class EpochEnd(keras.callbacks.Callback):
             by epoch; without those before an interruption.
     """
 
-    def __init__(
-        self,
-        trial: ActiveTrial,
-        program: Program,
-        inputs: Inputs,
-        reason_to_prune: Callable[[ActiveTrial], str],
-    ) -> None:
+    def __init__(self, trial: ActiveTrial, program: Program, inputs: Inputs) -> None:
         """Sets up, and logs the epochs that the run lacks.
 
         Args:
             trial: The trial.
             program: Its model.
             inputs: What the model is trained and measured on.
-            reason_to_prune: Returns why the trial should be pruned, or an empty text.
         """
         super().__init__()
         self._trial = trial
         self._program = program
         self._inputs = inputs
-        self._reason_to_prune = reason_to_prune
-        self._num_faces = len(trial.dataset.part("train"))
         self.measured: dict[int, dict[str, Measured]] = {}
         if trial.num_inherited:
             last_epoch = trial.config.fit.last_epoch
@@ -130,18 +110,15 @@ class EpochEnd(keras.callbacks.Callback):
             epoch + 1,
             running_loss=float((logs or {})["loss"]),
             learning_rate=float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-            num_faces=self._num_faces,
+            num_faces=len(trial.dataset.part("train")),
             train_seconds=train_seconds,
             epoch_seconds=time.perf_counter() - self._started,
         )
         if trial.add(record, self.params["steps"]):
             history = trial.history
             self.measured[len(history)] = measured
-            self.measured = {
-                number: each
-                for number, each in self.measured.items()
-                if number in (history.best_epoch, len(history))
-            }
+            for number in self.measured.keys() - {history.best_epoch, len(history)}:
+                del self.measured[number]
             trial.checkpoint.save(self._program, history, ends=len(history) == fit.epochs)
             trial.run.log_epochs(history.epochs)
             left = (fit.last_epoch - len(history)) * history.typical(names.EPOCH_SECONDS)
@@ -158,7 +135,22 @@ class EpochEnd(keras.callbacks.Callback):
         """
         if self._trial.is_over:
             return True
-        reason = self._reason_to_prune(self._trial)
+        reason = _reason_to_prune(self._trial)
         if reason:
             self._trial.run.set_pruned(reason)
         return bool(reason)
+
+
+def _reason_to_prune(trial: ActiveTrial) -> str:
+    """Reads the study's other trials when the pruner has to decide, and only then."""
+    config, history = trial.config, trial.history
+    if not pruning.is_due(config.pruner, len(history), config.fit.last_epoch):
+        return ""
+    metric = history.objective.epoch_metric
+    if metric is None:  # such a pruner is refused
+        return ""
+    siblings = sibling_curves(
+        trial.run.experiment_id, config.study.name, trial.dataset.digest, trial.run.id, metric
+    )
+    costs = [[history.objective.cost(value) for value in curve] for curve in siblings]
+    return pruning.reason_to_prune(config.pruner, history.costs, costs, config.fit.last_epoch)

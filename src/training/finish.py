@@ -37,6 +37,8 @@ def finish_trial(
     """
     run, history = trial.run, trial.history
     terms = Terms(trial.config.target, history.objective)
+    inherited = history.epochs[: trial.num_inherited]
+    inherited_seconds = sum(epoch[names.EPOCH_SECONDS] for epoch in inherited)
     run.log_epochs(history.epochs)
     metrics: dict[str, float] = {}
     failure = ""
@@ -46,13 +48,12 @@ def finish_trial(
         measured, metrics = _measure(trial, program, load_epoch)
         run.log_final(metrics)
         # Of the objectives, the trial's duration alone is not known yet.
-        cost = terms.objective.cost(
-            metrics.get(terms.objective.metric, _trial_seconds(trial, elapsed()))
-        )
+        seconds = inherited_seconds + elapsed()
+        cost = terms.objective.cost(metrics.get(terms.objective.metric, seconds))
         failure = trial_logging.log_artifacts(
             trial, program, measured, cost, may_be_best, draws or trial.config.tracking.figures
         )
-    duration = {names.TRIAL_SECONDS: _trial_seconds(trial, elapsed())}
+    duration = {names.TRIAL_SECONDS: inherited_seconds + elapsed()}
     run.log_final(duration)
     result = TrialResult(
         _state(trial),
@@ -72,21 +73,17 @@ def finish_trial(
 def keeps_checkpoint(fit: FitConfig, result: TrialResult) -> bool:
     """Returns whether the state on disk is needed after the end of a trial.
 
-    That is, for a promotion, or to store the artifacts that could not be stored: the same command
-    again finds the trained epochs, and stores them in the same run.
+    That is, for a promotion, if the trial ended only because of its fidelity; or to store the
+    artifacts that could not be stored: the same command again finds the trained epochs, and stores
+    them in the same run.
     """
-    return bool(result.artifact_failure) or can_be_promoted(fit, result)
-
-
-def can_be_promoted(fit: FitConfig, result: TrialResult) -> bool:
-    """Returns whether a trial ended only because of its fidelity, and may continue from there."""
-    spent = len(result.history)
-    return (
+    can_be_promoted = (
         fit.keep_state
         and result.state is State.COMPLETE
-        and spent == fit.fidelity != fit.epochs
+        and len(result.history) == fit.fidelity != fit.epochs
         and not result.history.stops_early(fit.early_stopping_patience)
     )
+    return can_be_promoted or bool(result.artifact_failure)
 
 
 def _measure(
@@ -106,12 +103,6 @@ def _measure(
         metrics |= part_metrics("test", measured["test"], labels)
     metrics[names.PEAK_MEMORY] = provenance.peak_memory_gib()
     return measured, metrics
-
-
-def _trial_seconds(trial: ActiveTrial, elapsed: float) -> float:
-    """Returns the duration of the trial, without pauses between its processes."""
-    inherited = trial.history.epochs[: trial.num_inherited]
-    return sum(epoch[names.EPOCH_SECONDS] for epoch in inherited) + elapsed
 
 
 def _state(trial: ActiveTrial) -> State:

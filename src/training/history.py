@@ -53,10 +53,6 @@ class History:
         """The epoch whose weights are kept, from 1; 0 before the first epoch."""
         return len(self) if self.objective.keeps_last_epoch else self.best_epoch
 
-    def is_over(self, last_epoch: int, patience: int | None) -> bool:
-        """Returns whether all epochs are trained, or training stops early."""
-        return len(self) >= last_epoch or self.stops_early(patience)
-
     def stops_early(self, patience: int | None) -> bool:
         """Returns whether none of the last `patience` epochs has a lower cost than before."""
         if patience is None or not self.epochs:

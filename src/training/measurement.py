@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import keras
 import numpy as np
@@ -16,8 +15,6 @@ from src.core.signals import whole_step
 from src.data import Part
 from src.statistics import difference_interval, mean_interval
 from src.training.history import EpochRecord, History
-
-Faces = TypeVar("Faces", bound=Part)
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class Measured:
         return self.part.faces[["row", "file_name", column]].assign(prediction=self.predictions)
 
 
-def measured_training_faces(config: Config, train: Faces) -> Faces:
+def measured_training_faces(config: Config, train: Part) -> Part:
     """Returns the training faces that are measured, the same in all trials of a study."""
     return train.subset(config.fit.train_eval_limit, config.data.split.seed)
 
@@ -55,15 +52,20 @@ def measured_training_faces(config: Config, train: Faces) -> Faces:
 def measure(regressor: keras.Model, part: Part, batch_size: int) -> Measured:
     """Predicts the labels of a part, in order, from pictures or their activations.
 
-    All batches have one size, padded with the last face, because each size would be traced.
     Keras's `predict` is not used: it makes a TensorFlow iterator for each call, with the cost
     that `EpochBatches.dataset` describes.
     """
-    predictions = []
-    for start in range(0, len(part), batch_size):
-        indices = np.minimum(np.arange(start, start + batch_size), len(part) - 1)
-        predictions.append(predict(regressor, part.inputs(indices))[:, 0])
+    batches = filled_batches(np.arange(len(part)), batch_size)
+    predictions = [predict(regressor, part.inputs(indices))[:, 0] for indices in batches]
     return Measured(part, np.concatenate(predictions)[: len(part)].astype(np.float32))
+
+
+def filled_batches(rows: np.ndarray, size: int) -> np.ndarray:
+    """Returns batches of one size, because each size would be traced: shape `(batches, size)`.
+
+    The last one is filled with the last row.
+    """
+    return np.pad(rows, (0, -len(rows) % size), mode="edge").reshape(-1, size)
 
 
 def predict(model: keras.Model, inputs: np.ndarray) -> np.ndarray:

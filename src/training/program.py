@@ -1,5 +1,7 @@
 """Model of a trial as a traced program, which later trials of the process use again."""
 
+import contextlib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,15 +11,10 @@ import numpy as np
 
 from src.config import Config, program
 from src.core.signals import whole_step
-from src.model import (
-    LiveCosineDecay,
-    build_optimizer,
-    build_regressor,
-    divide,
-    initialise,
-    learning_rate,
-    set_up,
-)
+from src.model.initial import initialise
+from src.model.optimizer import LiveCosineDecay, build_optimizer, learning_rate
+from src.model.regressor import build_regressor, divide
+from src.model.runtime import set_up
 
 
 @dataclass(frozen=True)
@@ -51,30 +48,8 @@ class Program:
         return [*seeds, *self.fitted.optimizer.variables]
 
 
-class _WholeStep:
-    """A training step as a `whole_step`, except for the first, whose trace takes half a minute."""
-
-    def __init__(self, step: Callable[..., Any]) -> None:
-        self._step = step
-        self._is_traced = False
-
-    def __call__(self, *arguments: Any) -> Any:
-        if self._is_traced:
-            with whole_step():
-                return self._step(*arguments)
-        result = self._step(*arguments)
-        self._is_traced = True
-        return result
-
-
-@dataclass(frozen=True)
-class _Kept:
-    key: object
-    program: Program
-    optimizer_state: list[np.ndarray | None]  # initial; None for zeros
-
-
-_kept: list[_Kept] = []  # at most the latest one
+# At most the latest one, with its key and the initial state of its optimizer; None for zeros.
+_kept: list[tuple[object, Program, list[np.ndarray | None]]] = []
 
 
 def start_program(
@@ -101,29 +76,29 @@ def start_program(
     rate = learning_rate(
         config.optimizer.learning_rate, config.schedule, steps_per_epoch, fit.epochs
     )
-    warms_up = isinstance(rate, LiveCosineDecay) and rate.warms_up  # even one of no step
+    warms_up = getattr(rate, "warmup_target", None) is not None
     key = (program(config), config.target.output, is_cached, warms_up)
-    for kept in _kept:
-        if kept.key == key:
-            initialise(kept.program.regressor, config.model, mean_label, config.seed)
-            _restart_optimizer(kept, rate)
-            return kept.program
+    for kept_key, kept, optimizer_state in _kept:
+        if kept_key == key:
+            initialise(kept.regressor, config.model, mean_label, config.seed)
+            _restart_optimizer(kept.fitted.optimizer, optimizer_state, rate)
+            return kept
     forget_kept_model()
     set_up(config.seed, fit.precision, fit.deterministic)
     regressor = build_regressor(config.model, config.data.image_size, config.target)
     initialise(regressor, config.model, mean_label, config.seed)
     frozen, learner = divide(regressor, config.model)
     fitted = learner if is_cached else regressor
-    optimizer = build_optimizer(config.optimizer, config.schedule, steps_per_epoch, fit.epochs)
+    optimizer = build_optimizer(config.optimizer, rate)
     fitted.compile(optimizer, loss=str(config.model.loss), jit_compile=fit.jit_compile)
     # Otherwise Keras would create its variables while it traces the step, and trace it twice.
     fitted.optimizer.build(fitted.trainable_variables)
     fitted.make_train_function()
-    fitted.train_function = _WholeStep(fitted.train_function)
+    fitted.train_function = _in_whole_steps(fitted.train_function)
     started = Program(regressor, frozen, learner, fitted)
     if keras.backend.backend() == "tensorflow":  # other backends compile a schedule's numbers
         state = [_unless_zero(variable) for variable in fitted.optimizer.variables]
-        _kept.append(_Kept(key, started, state))
+        _kept.append((key, started, state))
     return started
 
 
@@ -132,10 +107,22 @@ def forget_kept_model() -> None:
     _kept.clear()
 
 
-def _restart_optimizer(kept: _Kept, rate: float | LiveCosineDecay) -> None:
+def _in_whole_steps(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes each call a `whole_step`, except for the first, whose trace takes half a minute."""
+    calls = itertools.count()
+
+    def call(*arguments: Any) -> Any:
+        with whole_step() if next(calls) else contextlib.nullcontext():
+            return step(*arguments)
+
+    return call
+
+
+def _restart_optimizer(
+    optimizer: keras.Optimizer, initial: list[np.ndarray | None], rate: float | LiveCosineDecay
+) -> None:
     """Resets a used optimizer to its initial state."""
-    optimizer = kept.program.fitted.optimizer
-    for variable, state in zip(optimizer.variables, kept.optimizer_state, strict=True):
+    for variable, state in zip(optimizer.variables, initial, strict=True):
         variable.assign(keras.ops.zeros_like(variable) if state is None else state)
     if isinstance(rate, LiveCosineDecay):
         getattr(optimizer, "inner_optimizer", optimizer)._learning_rate.become(rate)

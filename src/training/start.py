@@ -7,13 +7,11 @@ from src.core import names
 from src.core.console import stderr
 from src.core.errors import UsageError
 from src.data import Dataset, prepare
-from src.model import fetch_weights
+from src.model.backbone import fetch_weights
 from src.records.terms import Terms
 from src.tracking import Start, provenance
 from src.tracking.study import StudyStore
-from src.training import trial_logging
 from src.training.activations import Inputs, activation_inputs, picture_inputs, wants_activations
-from src.training.active import ActiveTrial
 from src.training.checkpoint import Checkpoint
 from src.training.history import History
 from src.training.measurement import scalar_names
@@ -70,12 +68,6 @@ def run_start(config: Config, data_digest: str, history: History) -> Start:
     if config.study.trial is not None:
         tags[names.TRIAL] = str(config.study.trial)
     return Start(run_name(config), tags, config.study.run_id or history.run_id or None)
-
-
-def start_trial(trial: ActiveTrial) -> None:
-    """Logs the description of the trial to a new run."""
-    if trial.run.is_new:
-        trial_logging.log_start(trial.run, trial.config, trial.dataset)
 
 
 def start_model(config: Config, dataset: Dataset) -> tuple[Program, Inputs]:

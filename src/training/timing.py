@@ -69,15 +69,14 @@ def time_trial(config: Config) -> Timing:
         program.fitted.train_on_batch(*batch)
         steps.append(time.perf_counter() - started)
 
-    sample = inputs.val.subset(fit.eval_batch_size, seed=0)
+    sample = inputs.parts["val"].subset(fit.eval_batch_size, seed=0)
     started = time.perf_counter()
     for _ in range(_NUM_BATCHES):
         measure(program.fitted, sample, fit.eval_batch_size)
     # Each batch is padded to the same size, so a part costs whole batches.
     batch_seconds = (time.perf_counter() - started) / _NUM_BATCHES
-    num_batches = sum(
-        math.ceil(len(part) / fit.eval_batch_size) for part in (inputs.train, inputs.val)
-    )  # after each epoch, and once more at the end
+    # After each epoch, and once more at the end.
+    num_batches = sum(math.ceil(len(part) / fit.eval_batch_size) for part in inputs.parts.values())
 
     with tempfile.TemporaryDirectory(dir=config.data.cache_dir) as folder:
         started = time.perf_counter()
@@ -101,5 +100,5 @@ def _start(config: Config) -> tuple[float, Program, Inputs]:
     seconds = time.perf_counter() - started
     program.fitted.train_on_batch(*inputs.batches.batch(0, 0))
     size = config.fit.eval_batch_size
-    measure(program.fitted, inputs.val.subset(size, seed=0), size)
+    measure(program.fitted, inputs.parts["val"].subset(size, seed=0), size)
     return seconds, program, inputs

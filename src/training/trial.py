@@ -9,9 +9,9 @@ from src.core.errors import ExplainedError
 from src.core.signals import signals_interrupt
 from src.data import Dataset
 from src.data.epoch_batches import EpochBatches
-from src.tracking import Run, sibling_curves, trial_run
+from src.tracking import Run, trial_run
 from src.tracking.checkpoints import checkpoint_folder
-from src.training import pruning
+from src.training import trial_logging
 from src.training.active import ActiveTrial
 from src.training.checkpoint import open_checkpoint
 from src.training.epochs import DivergedError, EpochEnd, StepWatch
@@ -19,7 +19,7 @@ from src.training.finish import finish_trial, keeps_checkpoint
 from src.training.history import History
 from src.training.measurement import Measured
 from src.training.result import TrialResult
-from src.training.start import finished_epochs, prepare_data, run_start, start_model, start_trial
+from src.training.start import finished_epochs, prepare_data, run_start, start_model
 
 
 def run_trial(config: Config) -> TrialResult:
@@ -44,7 +44,7 @@ def run_trial(config: Config) -> TrialResult:
             history = finished_epochs(config, checkpoint)
             with _open_run(config, dataset.digest, history) as run:
                 trial = ActiveTrial(config, dataset, checkpoint, run, history)
-                start_trial(trial)
+                trial_logging.log_start(trial)
                 result = _train(trial, history.run_id, started)
             if not keeps_checkpoint(config.fit, result):
                 checkpoint.clear()  # a trial that dies earlier resumes from it
@@ -60,7 +60,7 @@ def _train(trial: ActiveTrial, former_run: str, started: float) -> TrialResult:
         checkpoint.restore(program, trial.history)
         if former_run != trial.run.id:
             checkpoint.save(program, trial.history)  # with the new run, if interrupted now
-    epoch_end = EpochEnd(trial, program, inputs, _reason_to_prune)
+    epoch_end = EpochEnd(trial, program, inputs)
     watch = StepWatch(batches, fit.last_epoch)
     if not epoch_end.is_over():
         try:
@@ -74,7 +74,7 @@ def _train(trial: ActiveTrial, former_run: str, started: float) -> TrialResult:
                     verbose=0,
                 )
         except DivergedError as error:
-            trial.set_diverged(error.epoch, error.step)
+            trial.set_diverged(*error.args)
 
     def load_epoch(epoch: int) -> Mapping[str, Measured]:
         checkpoint.restore_weights(program, epoch)
@@ -82,21 +82,6 @@ def _train(trial: ActiveTrial, former_run: str, started: float) -> TrialResult:
         return measured or inputs.measure(program.fitted, fit.eval_batch_size)
 
     return finish_trial(trial, program, load_epoch, lambda: time.perf_counter() - started)
-
-
-def _reason_to_prune(trial: ActiveTrial) -> str:
-    """Reads the study's other trials when the pruner has to decide, and only then."""
-    config, history = trial.config, trial.history
-    if not pruning.is_due(config.pruner, len(history), config.fit.last_epoch):
-        return ""
-    metric = history.objective.epoch_metric
-    if metric is None:  # such a pruner is refused
-        return ""
-    siblings = sibling_curves(
-        trial.run.experiment_id, config.study.name, trial.dataset.digest, trial.run.id, metric
-    )
-    costs = [[history.objective.cost(value) for value in curve] for curve in siblings]
-    return pruning.reason_to_prune(config.pruner, history.costs, costs, config.fit.last_epoch)
 
 
 def _prepare(config: Config) -> Dataset:

@@ -9,15 +9,14 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from src.config import Config, flatten, run_name
+from src.config import flatten, run_name
 from src.config.schema import Figures, KeepModel
 from src.core import names
 from src.core.console import stderr
 from src.core.metrics import metrics_by_band
 from src.core.signals import whole_step
-from src.data import Dataset
 from src.data.splits import PARTS
-from src.model import inference_model
+from src.model.regressor import inference_model
 from src.tracking import Run, best_cost, provenance
 from src.training import figures
 from src.training.active import ActiveTrial
@@ -27,8 +26,11 @@ from src.training.program import Program
 _PROSE = ("study.question", "study.claims")  # in config.json, not in the parameters of a trial
 
 
-def log_start(run: Run, config: Config, dataset: Dataset) -> None:
-    """Logs everything that is known before the first step, the parameters last."""
+def log_start(trial: ActiveTrial) -> None:
+    """Logs to a new run everything that is known before the first step, the parameters last."""
+    run, config, dataset = trial.run, trial.config, trial.dataset
+    if not run.is_new:
+        return
     run.log_text(json.dumps(flatten(config), indent=2), names.CONFIG_FILE)
     run.log_faces(
         dataset.faces[["file_name", config.target.column, "split"]],

@@ -28,7 +28,7 @@ def main() -> None:
     program, inputs = start_model(config, dataset)
     train = dataset.part("train")
     places = np.arange(len(train))
-    pictures, ages = train.images(places), train.labels[:, None]
+    pictures, ages = train.inputs(places), train.labels[:, None]
     batches = EpochBatches(inputs.batches)
     watch = StepWatch(batches, rounds + 1)
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,14 +37,13 @@ def run_frozen(run, in_tmp_path):
 def count_frozen_batches(monkeypatch) -> list[int]:
     """Entries for every batch that the frozen layers compute for the cache."""
     calls: list[int] = []
-    filled = activations._filled
+    predict = activations.predict
 
-    def counted(rows: np.ndarray, size: int):
-        for batch in filled(rows, size):
-            calls.append(1)
-            yield batch
+    def counted(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
+        calls.append(1)
+        return predict(model, inputs)
 
-    monkeypatch.setattr(activations, "_filled", counted)
+    monkeypatch.setattr(activations, "predict", counted)
     return calls
 
 
@@ -108,15 +108,19 @@ def test_changed_decoder_under_a_new_recipe_gives_other_numbers(run_frozen, monk
 
 
 @pytest.mark.parametrize(
-    "module", ["src.data.cache.library_versions", "src.data.augmentation.code_version"]
+    ("name", "value"),
+    [
+        ("src.data.cache.library_versions", lambda _: "another version"),
+        ("src.data.augmentation.VERSION", "another version"),
+    ],
 )
 def test_other_versions_of_libraries_and_augmentation_are_other_activations(
-    run_frozen, monkeypatch, module
+    run_frozen, monkeypatch, name, value
 ) -> None:
     views = ["augmentation=seed", "augmentation.cached_views=1"]
     run_frozen(*views)
     calls = count_frozen_batches(monkeypatch)
-    monkeypatch.setattr(module, lambda *_: "another version")
+    monkeypatch.setattr(name, value)
     run_frozen(*views, "study.name=other")
     assert calls
 

@@ -138,7 +138,7 @@ def observe(config: Config) -> Observed:
     measured = inputs.measure(started.fitted, config.fit.eval_batch_size)
     numbers = np.concatenate([each.predictions for each in measured.values()])
     train = dataset.part("train")
-    pixels = np.asarray(train.images(np.arange(len(train))))
+    pixels = np.asarray(train.inputs(np.arange(len(train))))
     frozen = np.zeros(1)
     if started.frozen is not None:
         grey = np.full((1, *pixels.shape[1:]), 99, np.uint8)

@@ -10,7 +10,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from src.core.names import State
-from src.stacked import finish, stacks, train_stacked, training
+from src.stacked import finish, group, train_stacked, training
 from src.tracking.checkpoints import checkpoint_folder
 from src.training import TrialResult, run_trial
 from src.training.checkpoint import open_checkpoint
@@ -242,7 +242,7 @@ def test_without_room_they_run_one_after_the_other(configs, monkeypatch, capsys)
 def test_heads_that_do_not_fit_into_memory_train_in_portions(configs, monkeypatch) -> None:
     trials = configs(each=DIFFERENT[:3])
     whole = train_stacked(trials)
-    monkeypatch.setattr(stacks, "_MAX_BYTES", 1)
+    monkeypatch.setattr(group, "_MAX_BYTES", 1)
     again = train_stacked(configs("study.name=portions", each=DIFFERENT[:3]))
     for one, other in zip(whole, again, strict=True):
         assert one.value == pytest.approx(other.value, abs=1e-3)

@@ -124,7 +124,7 @@ def test_champion_predicts_what_was_measured_also_where_its_folder_was_moved(
     crown("mine")
     table = pd.read_parquet(read_artifact(run_id, "predictions/test.parquet"))
     config = small_config("study.name=mine")
-    pictures = final_test.prepare(config.data, config.target).part("test").images(
+    pictures = final_test.prepare(config.data, config.target).part("test").inputs(
         np.arange(len(table))
     )  # fmt: skip
     for query in ("SELECT storage_location FROM model_versions",

@@ -57,7 +57,6 @@ def test_pictures_come_from_their_indices_and_leave_the_pixels_alone(
     found = augmented(mapped, indices, augmentation, draws)
     assert np.array_equal(found, augmented(images[indices], np.arange(4), augmentation, draws))
     assert np.array_equal(mapped, images)
-    assert found.ctypes.data % 64 == 0
 
 
 @pytest.mark.parametrize("name", ["horizontal_flip", "vertical_flip"])
@@ -111,8 +110,8 @@ def test_warp_gives_what_opencv_makes_of_three_channels(seed: int, size: int) ->
     rng = np.random.default_rng(seed)
     matrix = cv2.getRotationMatrix2D((size / 2, size / 2), rng.uniform(-180, 180), 1.3)
     expected = cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_REPLICATE)
-    found = np.empty_like(image)
-    _warp(image, matrix, found)
+    found = image.copy()
+    _warp(found, matrix)
     assert np.abs(found.astype(int) - expected).max() <= 1  # 0 on the processors tried
 
 

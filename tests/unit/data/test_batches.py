@@ -140,6 +140,6 @@ def test_where_nothing_changes_the_pictures_there_is_one_view_of_them() -> None:
         assert not TrainingBatches(part, 20, augmentation, 0).chosen(0, 0)[1].any()
     unchanged = dataclasses.replace(NONE, cached_views=4)
     places = np.array([4, 19])
-    assert np.array_equal(view_images(part, places, unchanged, 2), part.images(places))
+    assert np.array_equal(view_images(part, places, unchanged, 2), part.inputs(places))
     batches = TrainingBatches(part, 20, unchanged, 0)
-    assert np.array_equal(batches.batch(0, 0)[0], part.images(batches.chosen(0, 0)[0]))
+    assert np.array_equal(batches.batch(0, 0)[0], part.inputs(batches.chosen(0, 0)[0]))

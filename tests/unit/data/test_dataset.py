@@ -287,7 +287,7 @@ def test_subset_is_fixed_by_its_seed(write_faces, prepare) -> None:
     assert len(one) == len(one.labels) == 10
     assert part.subset(10_000, seed=0) is part
     face = one.faces.iloc[3]
-    assert np.array_equal(one.images(np.array([3]))[0], part.pixels[face["image_index"]])
+    assert np.array_equal(one.inputs(np.array([3]))[0], part.pixels[face["image_index"]])
 
 
 def test_target_gives_range_words_and_columns(write_faces, prepare) -> None:

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from src.model import build_optimizer
+from src.model.optimizer import build_optimizer, learning_rate
 
 pytestmark = pytest.mark.slow
 
@@ -13,7 +13,8 @@ def learning_rates(compose_config):
 
     def rates(*overrides: str) -> np.ndarray:
         config = compose_config("fit.epochs=10", "optimizer.learning_rate=1e-3", *overrides)
-        optimizer = build_optimizer(config.optimizer, config.schedule, 10, config.fit.epochs)
+        rate = learning_rate(1e-3, config.schedule, 10, config.fit.epochs)
+        optimizer = build_optimizer(config.optimizer, rate)
         values = []
         for step in range(101):
             optimizer.iterations.assign(step)
@@ -51,6 +52,6 @@ def test_warm_up_grows_from_zero_over_its_epochs(learning_rates) -> None:
 @pytest.mark.parametrize(("group", "name"), [("adam", "Adam"), ("adamw", "AdamW"), ("sgd", "SGD")])
 def test_optimizers_get_their_own_arguments(compose_config, group, name) -> None:
     config = compose_config(f"optimizer={group}", "optimizer.clipnorm=2.5")
-    optimizer = build_optimizer(config.optimizer, config.schedule, 10, 10)
+    optimizer = build_optimizer(config.optimizer, 1e-3)
     assert type(optimizer).__name__ == name
     assert optimizer.clipnorm == 2.5

@@ -5,9 +5,14 @@ import pytest
 from src.config.backbones import BACKBONES
 from src.config.schema import Backbone, Config
 from src.core.errors import MissingFileError, UsageError
-from src.model import build_regressor, inference_model, initialise
 from src.model.backbone import build_backbone
-from src.model.regressor import IMAGENET_MEAN_BGR, divide
+from src.model.initial import initialise
+from src.model.regressor import (
+    IMAGENET_MEAN_BGR,
+    build_regressor,
+    divide,
+    inference_model,
+)
 
 pytestmark = pytest.mark.slow
 SIZE = 32
@@ -103,11 +108,11 @@ def test_parts_of_a_divided_regressor_predict_as_the_whole(
 ) -> None:
     path = tmp_path / "w.weights.h5"
     build_backbone(Backbone.tiny, SIZE).save_weights(path)
-    model = compose_config(
+    config = compose_config(
         "model.backbone=tiny", f"model.weights={path}", f"model.freeze={freeze}"
-    ).model
-    regressor = build_regressor(model, SIZE)
-    frozen, learner = divide(regressor, model)
+    )
+    regressor = build_regressor(config.model, SIZE, config.target)
+    frozen, learner = divide(regressor, config.model)
     assert frozen is not None
     parts = learner.predict_on_batch(frozen.predict_on_batch(pictures()))
     assert np.allclose(parts, regressor.predict_on_batch(pictures()), atol=1e-4)

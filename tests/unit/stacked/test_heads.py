@@ -8,10 +8,9 @@ import pytest
 
 from src.config import Config
 from src.config.schema import DropoutPosition
-from src.model import build_optimizer
 from src.model.initial import initialise_head
+from src.model.optimizer import build_optimizer, learning_rate
 from src.stacked.heads import (
-    Lane,
     StackedHeads,
     build_learning_head,
     initial_state,
@@ -42,7 +41,8 @@ class Alone:
     def __init__(self, config: Config) -> None:
         self.head = build_learning_head(config, shape(config))
         initialise_head(self.head.layers, config.model.dropout_rate, MEAN_AGE, config.seed)
-        optimizer = build_optimizer(config.optimizer, config.schedule, STEPS, EPOCHS)
+        rate = learning_rate(config.optimizer.learning_rate, config.schedule, STEPS, EPOCHS)
+        optimizer = build_optimizer(config.optimizer, rate)
         self.head.compile(optimizer, loss=str(config.model.loss))
         self.losses = []
 
@@ -54,10 +54,8 @@ class Alone:
 
 
 def stack(configs: list[Config]) -> StackedHeads:
-    lanes = [
-        Lane(c.model, c.optimizer, c.seed, initial_state(c, MEAN_AGE, shape(c))) for c in configs
-    ]
-    return StackedHeads(lanes, configs[0].schedule, STEPS, EPOCHS)
+    states = [initial_state(config, MEAN_AGE, shape(config)) for config in configs]
+    return StackedHeads(configs, states, STEPS)
 
 
 def train(heads: StackedHeads, configs: list[Config], num_steps: int) -> np.ndarray:
@@ -77,7 +75,12 @@ def configs(compose_config, tmp_path):
     weights.write_bytes(b"")
 
     def composed(shared: list[str], *each: list[str]) -> list[Config]:
-        base = [f"model.weights={weights}", "model.freeze=backbone", "optimizer.learning_rate=1e-2"]
+        base = [
+            f"model.weights={weights}",
+            "model.freeze=backbone",
+            "optimizer.learning_rate=1e-2",
+            f"fit.epochs={EPOCHS}",
+        ]
         return [compose_config(*base, *shared, *one) for one in each]
 
     return composed
@@ -182,14 +185,11 @@ def test_states_put_back_go_on_as_if_never_stopped(configs) -> None:
     trials = configs(["schedule=cosine"], *GRID[:4])
     heads = stack(trials)
     train(heads, trials, 3)
-    lanes = [
-        Lane(trial.model, trial.optimizer, trial.seed, state)
-        for trial, state in zip(trials, heads.states(), strict=True)
-    ]
-    again = StackedHeads(lanes, trials[0].schedule, STEPS, EPOCHS)
+    states = heads.states()
+    again = StackedHeads(trials, states, STEPS)
     assert np.array_equal(train(again, trials, 4), train(heads, trials, 4))
-    reordered = StackedHeads(lanes[::-1], trials[0].schedule, STEPS, EPOCHS)
-    for one, other in zip(reordered.states(), [lane.state for lane in lanes[::-1]], strict=True):
+    reordered = StackedHeads(trials[::-1], states[::-1], STEPS)
+    for one, other in zip(reordered.states(), states[::-1], strict=True):
         assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
