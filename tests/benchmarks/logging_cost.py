@@ -129,7 +129,7 @@ def log_many(num_runs: int, log_more: Callable[[Run, int], None] | None = None) 
     study = StudyStore(EXPERIMENT, "made")
     study.open_parent({})
     names = [f"trial {number}" for number in range(num_runs)]
-    ids = study.create_trials([(name, {"trial": name}) for name in names])
+    ids = [study.create_trial(name, {"trial": name}) for name in names]
     starts = [Start(name, TAGS, id_) for name, id_ in zip(names, ids, strict=True)]
     with trial_runs(EXPERIMENT, starts, system_metrics=False) as runs:
         for number, run in enumerate(runs.all):
