@@ -1,8 +1,8 @@
 """Measure a study's best trial on the test part, once: `python -m src.champion <study>`."""
 
-import math
 from collections.abc import Sequence
 
+from rich.markup import escape
 from rich.table import Table
 
 from src.cli.options import command_parser, run_command, study_name
@@ -24,31 +24,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--again", action="store_true", help="evaluate the test part once more")
     parser.add_argument("--root", metavar="FOLDER", help="of the faces, if they were moved")
     chosen = parser.parse_args(arguments)
-    run_command(
-        lambda: _crown(chosen.experiment, chosen.study, chosen.trial, chosen.again, chosen.root)
-    )
+    run_command(lambda: _crown(**vars(chosen)))
 
 
 def _crown(
-    experiment: str | None, study: str, number: int | None, again: bool, root: str | None
+    experiment: str | None, study: str, trial: int | None, again: bool, root: str | None
 ) -> None:
     with large_imports():
         from src.evaluation.champion import crown
         from src.evaluation.choice import stored_epoch
+        from src.records.tables import interval
 
-    champion = crown(experiment, study, number, again, root)
+    champion = crown(experiment, study, trial, again, root)
     known, new = champion.choice.trial.metrics, champion.test.metrics
     target, version = champion.terms.target, champion.version
-    stored = stored_epoch(champion.terms.objective)
+    val_mae, train_mae, _ = stored_epoch(champion.terms.objective)
     grid = Table(title=champion.choice.trial.name, title_justify="left", show_edge=False,
                  pad_edge=False)  # fmt: skip
     for name in ("faces", f"MAE, {target.unit}", "95 %"):
         grid.add_column(name, justify="left" if name == "faces" else "right", no_wrap=True)
-    rows = (("test", new, names.TEST_MAE), ("validation", known, stored.val_mae))
-    for name, metrics, key in rows:
-        low, high = (metrics.get(end, math.nan) for end in (names.low(key), names.high(key)))
-        grid.add_row(name, f"{metrics[key]:.2f}", f"[{low:.2f}, {high:.2f}]")
-    grid.add_row("training", f"{known[stored.train_mae]:.2f}", "")
+    for name, metrics, key in (("test", new, names.TEST_MAE), ("validation", known, val_mae)):
+        grid.add_row(name, f"{metrics[key]:.2f}", escape(interval(metrics, key)))
+    grid.add_row("training", f"{known[train_mae]:.2f}", "")
     grid.add_row("test, predicting the median", f"{new[names.TEST_MEDIAN_PREDICTOR_MAE]:.2f}", "")
     show(grid)
     replaced = f"; champion was {version.replaced}" if version.replaced else ""

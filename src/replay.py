@@ -4,15 +4,12 @@ import dataclasses
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from src.cli.options import command_parser, run_command, study_name
+from src.config import Config
 from src.core.imports import large_imports
-
-if TYPE_CHECKING:
-    from src.config import Config
-    from src.records.terms import Terms
-    from src.records.trial import TrialRecord
+from src.records.terms import Terms
+from src.records.trial import TrialRecord, numbered
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,28 +24,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("overrides", nargs="*", help="changes, such as fit.epochs=2")
     parser.add_argument("--cfg", choices=["job"], help="print the configuration, train nothing")
     chosen = parser.parse_intermixed_args(arguments)
-    run_command(
-        lambda: _replay(
-            chosen.experiment, chosen.study, chosen.trial, chosen.overrides, chosen.cfg is not None
-        )
-    )
+    run_command(lambda: _replay(**vars(chosen)))
 
 
 def _replay(
-    experiment: str | None, study: str, number: int, overrides: Sequence[str], only_prints: bool
+    experiment: str | None, study: str, trial: int, overrides: Sequence[str], cfg: str | None
 ) -> None:
     with large_imports():
-        from src.records.trial import numbered
         from src.tracking.lookup import find_study, recorded_cores
 
     store = find_study(experiment, study)
     trials = store.trials()
-    recorded = numbered(trials, study, number)
-    runs = sum(trial.number == number for trial in trials)
+    recorded = numbered(trials, study, trial)
+    runs = sum(each.number == trial for each in trials)
     if runs > 1:
-        print(f"Trial {number} has {runs} runs; this replays {recorded.run_id} ({recorded.state}).")
+        print(f"Trial {trial} has {runs} runs; this replays {recorded.run_id} ({recorded.state}).")
     config = replayed(recorded, study, overrides)
-    if only_prints:
+    if cfg is not None:
         from src.cli.changes import as_yaml
 
         print(as_yaml(config))
@@ -63,7 +55,7 @@ def _replay(
     print(line or "The recorded trial has no result to compare with.")
 
 
-def replayed(trial: "TrialRecord", study: str, overrides: Sequence[str]) -> "Config":
+def replayed(trial: TrialRecord, study: str, overrides: Sequence[str]) -> Config:
     """Returns the configuration of a replay.
 
     Args:
@@ -87,7 +79,7 @@ def replayed(trial: "TrialRecord", study: str, overrides: Sequence[str]) -> "Con
     return dataclasses.replace(again, study=dataclasses.replace(again.study, trial=number))
 
 
-def comparison(recorded: "TrialRecord", again: "TrialRecord", terms: "Terms") -> str:
+def comparison(recorded: TrialRecord, again: TrialRecord, terms: Terms) -> str:
     """Returns both results and whether they are equal, in a line; empty where one has none."""
     key = terms.objective.metric
     if key not in recorded.metrics or key not in again.metrics:

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from src.cli.options import command_parser, run_command, study_name
+from src.config.overrides import CONF
+from src.config.schema import ClaimConfig
 from src.core.errors import UsageError
 from src.core.imports import large_imports
-
-if TYPE_CHECKING:
-    from src.config.schema import ClaimConfig
 
 _EXPERIMENTS = Path("experiments")
 
@@ -73,12 +71,11 @@ def _report(experiment: str | None, study: str, claims_file: str | None) -> None
     print(f"all trials: {links.table}\ncharts: {links.charts}")
 
 
-def _claims_of(claims_file: str) -> "list[ClaimConfig]":
+def _claims_of(claims_file: str) -> list[ClaimConfig]:
     from src.cli.command_line import compose_config
-    from src.config.overrides import CONF
 
-    if not (CONF / f"study/{claims_file}.yaml").is_file():
-        known = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
+    known = sorted(path.stem for path in (CONF / "study").glob("*.yaml"))
+    if claims_file not in known:
         raise UsageError(
             f"There is no such study file. Received: --claims {claims_file}. "
             f"Fix: one of {', '.join(known)}, or a new file in conf/study/"

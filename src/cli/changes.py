@@ -13,7 +13,6 @@ from src.config.validation import validate
 from src.core.errors import UsageError
 
 _FILES = {"trial", "scale", "sweep"}  # groups whose files set keys of several groups
-_SHOWN = "fit.epochs=2 augmentation=none"
 
 
 def changed(config: Config, overrides: Sequence[str]) -> Config:
@@ -36,7 +35,7 @@ def changed(config: Config, overrides: Sequence[str]) -> Config:
         if name in _FILES or is_other:
             raise UsageError(
                 "A recorded trial can be changed by single values and by whole groups. "
-                f"Received: {override.input_line}. Fix: such as {_SHOWN}"
+                f"Received: {override.input_line}. Fix: such as fit.epochs=2 augmentation=none"
             )
     groups = {field.name for field in dataclasses.fields(config)
               if dataclasses.is_dataclass(field.type)}  # fmt: skip

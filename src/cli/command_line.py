@@ -1,6 +1,5 @@
 """Hydra: launching a function with a composed configuration, composing without a command line."""
 
-import difflib
 import os
 import re
 import sys
@@ -20,11 +19,11 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from src.cli.options import run_command
-from src.config import Config, adapt_overrides, schema_nodes, to_config
-from src.config.identity import declarations
+from src.config import Config, adapt_overrides, to_config
+from src.config.identity import all_declarations
 from src.config.overrides import CONF
-from src.config.schema import optimizer_schemas
-from src.core.errors import ExplainedError, UsageError
+from src.config.schema import mergeable, optimizer_schemas
+from src.core.errors import ExplainedError, UsageError, nearest
 
 
 def launch(task: Callable[[DictConfig], Any]) -> None:
@@ -75,8 +74,10 @@ def explained_errors() -> Iterator[None]:
 
 def register_schema() -> None:
     """Stores the classes of the schema under the names that `conf/` uses."""
-    for (group, name), node in schema_nodes().items():
-        ConfigStore.instance().store(group=group, name=name, node=node)
+    store = ConfigStore.instance()
+    store.store("schema", mergeable(Config))
+    for name, schema in optimizer_schemas().items():
+        store.store(f"{name.lower()}_schema", mergeable(schema), group="optimizer")
 
 
 def compose_config(overrides: Sequence[str]) -> Config:
@@ -116,9 +117,7 @@ def _explain(error: Exception) -> str:
     unknown = re.match(r"Could not override '(.+)'", text)
     if unknown:
         key = unknown[1]
-        known = {name for each in (None, *optimizer_schemas()) for name in declarations(each)}
-        close = difflib.get_close_matches(key, sorted(known), n=1)
-        fix = close[0] if close else "`python -m src.train --help` lists all keys"
+        fix = nearest(key, all_declarations(), "`python -m src.train --help` lists all keys")
         return f"`{key}` is not a key of the configuration. Received: {key}=…. Fix: {fix}"
     refused = re.match(r"Error merging override (.+)", text)
     if refused and error.__cause__:

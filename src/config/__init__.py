@@ -1,46 +1,22 @@
 """The configuration: schema, ranges, effects of each key, and what is derived from them."""
 
-from src.config.identity import (
-    activation_values,
-    affects_numbers,
-    complete,
-    configuration_hash,
-    cost_shape,
-    flatten,
-    identity,
-    pixel_values,
-    program,
-    run_name,
-    stack_group,
-    stack_key,
-    unflatten,
-    why_alone,
-)
-from src.config.objective import Objective, objective_of
-from src.config.overrides import adapt_overrides
-from src.config.schema import Config, TargetConfig, schema_nodes
-from src.config.validation import to_config
-
-__all__ = [
-    "Config",
-    "Objective",
-    "TargetConfig",
-    "activation_values",
-    "adapt_overrides",
-    "affects_numbers",
-    "complete",
-    "configuration_hash",
-    "cost_shape",
-    "flatten",
-    "identity",
-    "objective_of",
-    "pixel_values",
-    "program",
-    "run_name",
-    "schema_nodes",
-    "stack_group",
-    "stack_key",
-    "to_config",
-    "unflatten",
-    "why_alone",
-]
+from src.config.identity import activation_values as activation_values
+from src.config.identity import affects_numbers as affects_numbers
+from src.config.identity import complete as complete
+from src.config.identity import configuration_hash as configuration_hash
+from src.config.identity import cost_shape as cost_shape
+from src.config.identity import flatten as flatten
+from src.config.identity import identity as identity
+from src.config.identity import pixel_values as pixel_values
+from src.config.identity import program as program
+from src.config.identity import run_name as run_name
+from src.config.identity import stack_group as stack_group
+from src.config.identity import stack_key as stack_key
+from src.config.identity import unflatten as unflatten
+from src.config.identity import why_alone as why_alone
+from src.config.objective import Objective as Objective
+from src.config.objective import objective_of as objective_of
+from src.config.overrides import adapt_overrides as adapt_overrides
+from src.config.schema import Config as Config
+from src.config.schema import TargetConfig as TargetConfig
+from src.config.validation import to_config as to_config

@@ -15,7 +15,6 @@ from typing import Any
 
 from src.config.keys import NUMBERS, REQUIRED, Affects, Key, declaration
 from src.config.schema import (
-    ClaimConfig,
     Config,
     DataConfig,
     OptimizerConfig,
@@ -69,20 +68,15 @@ def unflatten(values: Mapping[str, Any]) -> Config:
     """
     name = values.get("optimizer.name")
     known = declarations(name)
-    unknown = sorted(set(values) - set(known))
-    if unknown:
+    completed = complete(values)
+    wrong = [f"{key}={values[key]}" for key in sorted(set(values) - set(known))]
+    wrong += [f"without {key}" for key in known if key not in completed]
+    if wrong:
         raise UsageError(
-            "The record has keys that the configuration does not know. Received: "
-            f"{', '.join(f'{key}={values[key]}' for key in unknown)}. "
-            "Fix: check out the commit that ran it (the run's page shows it)"
+            "The record has other keys than the configuration. Received: a record with "
+            f"{', '.join(wrong)}. Fix: check out the commit that ran it (the run's page shows it)"
         )
-    missing = [key for key, its in known.items() if key not in values and its.neutral is REQUIRED]
-    if missing:
-        raise UsageError(
-            f"The record lacks keys. Received: a record without {', '.join(missing)}. "
-            "Fix: check out the commit that ran it (the run's page shows it)"
-        )
-    config: Config = _built(Config, complete(values), "", _optimizer_schema(name))
+    config: Config = _built(Config, completed, "", _optimizer_schema(name))
     return config
 
 
@@ -102,9 +96,8 @@ def identity(config: Config) -> dict[str, Any]:
 
     A fidelity of all epochs is none, and a key at its neutral value is left out.
     """
-    moving = _select(
-        config, lambda its, value: bool(its.affects & NUMBERS) and value != its.neutral
-    )
+    affecting = _affecting(config, NUMBERS)
+    moving = {key: value for key, its, value in affecting if value != its.neutral}
     if config.fit.last_epoch == config.fit.epochs:
         moving.pop(_FIDELITY)
     return moving
@@ -120,13 +113,16 @@ def configuration_hash(config: Config) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+@functools.cache
+def all_declarations() -> Mapping[str, Key]:
+    """Returns the declaration of each dotted key, those of all optimizers included."""
+    return {key: its for name in optimizer_schemas() for key, its in declarations(name).items()}
+
+
 def affects_numbers(name: str) -> bool:
     """Returns whether a dotted key of any optimizer, or an unknown key, can change a number."""
-    for optimizer in (None, *optimizer_schemas()):
-        its = declarations(optimizer).get(name)
-        if its is not None:
-            return bool(its.affects & NUMBERS)
-    return True
+    its = all_declarations().get(name)
+    return its is None or bool(its.affects & NUMBERS)
 
 
 def program(config: Config) -> KeyValues:
@@ -134,9 +130,8 @@ def program(config: Config) -> KeyValues:
 
     Learning rate, dropout rate, batch size, seed, weights and data are not part of it.
     """
-    shared = _select(
-        config, lambda its, _: bool(its.affects & _TRACED) and Affects.LIVE not in its.affects
-    )
+    traced = _affecting(config, _TRACED)
+    shared = {key: value for key, its, value in traced if Affects.LIVE not in its.affects}
     warms_up = config.schedule.warmup_epochs > 0
     shared["schedule"] = f"{warms_up or config.schedule.final_fraction < 1} {warms_up}"
     return _texts(shared)
@@ -149,9 +144,8 @@ def stack_group(config: Config) -> KeyValues | None:
     """
     if config.model.freeze != "backbone" or why_alone(config):
         return None
-    return _texts(
-        _select(config, lambda its, _: bool(its.affects) and not its.affects & _AFTER_BACKBONE)
-    )
+    every = _affecting(config, ~Affects.NOTHING)
+    return _texts({key: value for key, its, value in every if not its.affects & _AFTER_BACKBONE})
 
 
 def stack_key(config: Config) -> KeyValues:
@@ -159,12 +153,10 @@ def stack_key(config: Config) -> KeyValues:
 
     Of a value that may differ by head only the kind counts: null, zero, or another one.
     """
-    shared = _select(config, lambda its, _: bool(its.affects & _AFTER_BACKBONE))
-    known = declarations(config.optimizer.name)
     return _texts(
         {
-            key: _kind(value) if Affects.PER_HEAD in known[key].affects else value
-            for key, value in shared.items()
+            key: _kind(value) if Affects.PER_HEAD in its.affects else value
+            for key, its, value in _affecting(config, _AFTER_BACKBONE)
             if key != "seed"
         }
     )
@@ -193,15 +185,11 @@ def cost_shape(config: Config) -> KeyValues:
     for values that a traced program takes as variables. Of a change to pictures it counts whether
     it is on.
     """
-
-    def counts(its: Key, _: Any) -> bool:
-        return bool(its.affects & _TIMED) and Affects.LIVE not in its.affects
-
-    known = declarations(config.optimizer.name)
     return _texts(
         {
-            key: bool(value) if Affects.VIEWS in known[key].affects else value
-            for key, value in _select(config, counts).items()
+            key: bool(value) if Affects.VIEWS in its.affects else value
+            for key, its, value in _affecting(config, _TIMED)
+            if Affects.LIVE not in its.affects
         }
     )
 
@@ -229,24 +217,27 @@ def activation_values(config: Config, is_view: bool) -> dict[str, Any]:
         is_view: Whether the activations are of augmented pictures.
     """
     wanted = Affects.PIXELS | Affects.BACKBONE | (Affects.VIEWS if is_view else Affects.NOTHING)
-    return _select(config, lambda its, value: bool(its.affects & wanted) and value != its.neutral)
+    affecting = _affecting(config, wanted)
+    return {key: value for key, its, value in affecting if value != its.neutral}
 
 
 def run_name(config: Config) -> str:
     """Returns `trial 3` within a study, else the usual hyperparameters, and a seed above 0."""
+    name = (
+        f"learning rate {config.optimizer.learning_rate:g}, "
+        f"batch {config.data.batch_size}, dropout {config.model.dropout_rate:g}"
+    )
     if config.study.trial is not None:
         name = f"trial {config.study.trial}"
-    else:
-        name = (
-            f"learning rate {config.optimizer.learning_rate:g}, "
-            f"batch {config.data.batch_size}, dropout {config.model.dropout_rate:g}"
-        )
     return f"{name}, seed {config.seed}" if config.seed else name
 
 
-def _select(config: Config, wants: typing.Callable[[Key, Any], bool]) -> dict[str, Any]:
+def _affecting(config: Config, effects: Affects) -> Iterator[tuple[str, Key, Any]]:
+    """Yields the keys with one of these effects, their declarations and their values."""
     known = declarations(config.optimizer.name)
-    return {key: value for key, value in flatten(config).items() if wants(known[key], value)}
+    for key, value in flatten(config).items():
+        if known[key].affects & effects:
+            yield key, known[key], value
 
 
 def _texts(values: Mapping[str, Any]) -> KeyValues:
@@ -311,9 +302,8 @@ def _typed(wanted: Any, value: Any) -> Any:
     if typing.get_origin(wanted) is list:
         (item,) = typing.get_args(wanted)
         return [_typed(item, each) for each in value]
-    if wanted is ClaimConfig:
-        return ClaimConfig(**{f.name: _typed(f.type, value[f.name])
-                              for f in dataclasses.fields(ClaimConfig)})  # fmt: skip
+    if isinstance(wanted, type) and dataclasses.is_dataclass(wanted):
+        return _built(wanted, value, "", OptimizerConfig)
     if isinstance(wanted, type) and issubclass(wanted, enum.Enum | float):
         return wanted(value)
     return value

@@ -74,11 +74,7 @@ class Range:
     suggestion: Any
 
 
-class _Required:
-    """Type of `REQUIRED`."""
-
-
-REQUIRED = _Required()
+REQUIRED = object()
 """Neutral value of a key that every record has."""
 
 
@@ -114,25 +110,14 @@ def declaration(metadata: Mapping[str, Key]) -> Key:
 
 
 def at_least(least: float, suggestion: Any, unit: str = "", is_optional: bool = False) -> Range:
-    """Returns the range of numbers >= `least`, and null where `is_optional`."""
-    return _range(
-        lambda value: math.isfinite(value) and value >= least,
-        f">= {least:g}{unit}",
-        suggestion,
-        is_optional,
-        "be ",
-    )
+    """Returns the range of finite numbers >= `least`, and null where `is_optional`."""
+    text = f">= {least:g}{unit}"
+    return _finite(lambda value: value >= least, text, suggestion, is_optional)
 
 
 def above(bound: float, suggestion: Any, is_optional: bool = False) -> Range:
     """Returns the range of finite numbers > `bound`, and null where `is_optional`."""
-    return _range(
-        lambda value: math.isfinite(value) and value > bound,
-        f"> {bound:g}",
-        suggestion,
-        is_optional,
-        "be ",
-    )
+    return _finite(lambda value: value > bound, f"> {bound:g}", suggestion, is_optional)
 
 
 def between(low: float, high: float, suggestion: Any, includes_high: bool = False) -> Range:
@@ -150,9 +135,8 @@ def seed_range() -> Range:
     return Range(lambda value: 0 <= value < 2**32, "lie in [0, 2^32)", 0)
 
 
-def _range(
-    contains: Callable[[Any], bool], text: str, suggestion: Any, is_optional: bool, verb: str
-) -> Range:
-    if not is_optional:
-        return Range(contains, f"{verb}{text}", suggestion)
-    return Range(lambda value: value is None or contains(value), f"be null or {text}", suggestion)
+def _finite(holds: Callable[[float], bool], text: str, suggestion: Any, is_optional: bool) -> Range:
+    def contains(value: float | None) -> bool:
+        return is_optional if value is None else math.isfinite(value) and holds(value)
+
+    return Range(contains, f"be null or {text}" if is_optional else f"be {text}", suggestion)

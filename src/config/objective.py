@@ -28,7 +28,7 @@ class Objective:
 
     @property
     def keeps_last_epoch(self) -> bool:
-        """Whether the last epoch's weights are kept, and not those with the least `mae/val`."""
+        """Returns whether the last epoch's weights are kept, not those with the least `mae/val`."""
         return self.metric.startswith(_LAST)
 
     @property

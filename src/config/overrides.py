@@ -25,11 +25,12 @@ def adapt_overrides(arguments: Sequence[str]) -> list[str]:
 
     Adapting a second time changes nothing.
     """
-    adapted: list[str] = []
-    for argument in arguments:
-        adapted += [each for each in _adapt(argument)
-                    if each == argument or each not in arguments]  # fmt: skip
-    return adapted
+    return [
+        each
+        for argument in arguments
+        for each in _adapt(argument)
+        if each == argument or each not in arguments
+    ]
 
 
 def _adapt(argument: str) -> list[str]:

@@ -27,7 +27,7 @@ _WIDTHS = Range(lambda widths: all(width >= 1 for width in widths),
 
 
 class Layout(StrEnum):
-    """How pictures and ages lie on disk."""
+    """Layout of pictures and ages on disk."""
 
     labels_csv = auto()
     utkface = auto()
@@ -44,7 +44,7 @@ class Decoder(StrEnum):
 
 
 class SplitMethod(StrEnum):
-    """How faces are dealt to training, validation and test."""
+    """Method that splits faces into training, validation and test."""
 
     stratified = auto()
     notebook = auto()
@@ -52,7 +52,7 @@ class SplitMethod(StrEnum):
 
 
 class Conflict(StrEnum):
-    """What to do with byte-identical pictures that carry different ages."""
+    """Treatment of byte-identical pictures with different ages."""
 
     drop = auto()
     keep = auto()
@@ -70,7 +70,7 @@ class InputMode(StrEnum):
 
 
 class DropoutPosition(StrEnum):
-    """Where dropout acts: on the feature map, or on the pooled vector."""
+    """Place of dropout: on the feature map, or on the pooled vector."""
 
     before_pooling = auto()
     after_pooling = auto()
@@ -115,7 +115,7 @@ class Backbone(StrEnum):
 
 
 class Figures(StrEnum):
-    """Which trials store figures; MLflow draws the learning curves in any case."""
+    """Trials that store figures; MLflow draws the learning curves in any case."""
 
     all = auto()
     best = auto()
@@ -123,14 +123,14 @@ class Figures(StrEnum):
 
 
 class Direction(StrEnum):
-    """Which values of the objective are better."""
+    """Direction in which the objective improves."""
 
     minimize = auto()
     maximize = auto()
 
 
 class KeepModel(StrEnum):
-    """Which trials store their best model (95 MB each)."""
+    """Trials that store their best model (95 MB each)."""
 
     best = auto()
     all = auto()
@@ -138,7 +138,7 @@ class KeepModel(StrEnum):
 
 
 class ClaimOutcome(StrEnum):
-    """What a claim is about: years, years, and seconds."""
+    """Outcome of a claim, in years, years, and seconds."""
 
     val_mae = auto()
     gap = auto()
@@ -146,7 +146,7 @@ class ClaimOutcome(StrEnum):
 
 
 class ClaimDirection(StrEnum):
-    """Which way it goes."""
+    """Direction in which the outcome of a claim moves."""
 
     up = auto()
     down = auto()
@@ -173,7 +173,7 @@ class SplitConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where the faces are, which of them count, and in what form they reach the model."""
+    """Location of the faces, their selection, and their form as inputs of the model."""
 
     layout: Layout = field(metadata=key(FACES))
     root: str | None = field(metadata=key(SOURCE))
@@ -304,16 +304,13 @@ class AugmentationConfig:
 
     @property
     def changes_pictures(self) -> bool:
-        """Whether any change is on."""
-        return any(
-            (self.horizontal_flip, self.vertical_flip, self.rotation_degrees, self.shift_fraction,
-             self.zoom_fraction, self.brightness, self.contrast)
-        )  # fmt: skip
+        """Returns whether any change is on."""
+        return any(value for name, value in vars(self).items() if name != "cached_views")
 
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How long and how a trial trains and is measured."""
+    """Length and method of training and measurement."""
 
     epochs: int = field(metadata=key(LENGTH, at_least(1, 20)))
     fidelity: int | None = field(metadata=key(LENGTH))
@@ -336,7 +333,7 @@ class FitConfig:
 
 @dataclass(frozen=True)
 class PrunerConfig:
-    """When a trial is cut short because others of its study do better.
+    """Conditions for ending a trial early because others of its study are better.
 
     `warmup_epochs`: epochs that every trial gets; the first rung of asha. `min_trials`: for
     median, trials that must have come as far. `reduction_factor`: asha keeps one in so many.
@@ -386,7 +383,7 @@ class StudyConfig:
 
 @dataclass(frozen=True)
 class TrackingConfig:
-    """What MLflow keeps."""
+    """Records that MLflow keeps."""
 
     experiment: str = field(metadata=key(NOTHING))
     keep_model: KeepModel = field(metadata=key(NOTHING))
@@ -411,40 +408,27 @@ class Config:
     seed: int = field(metadata=key(HEAD | LIVE | PER_HEAD, seed_range()))
 
 
-def optimizer_schemas() -> dict[str, type[OptimizerConfig]]:
+def optimizer_schemas(base: type[OptimizerConfig] = OptimizerConfig) -> dict[str, type]:
     """Returns the schema of each optimizer by its name in Keras, such as `AdamW`.
 
     A class `<Name>Config` that derives from `OptimizerConfig` is one.
     """
-    schemas: dict[str, type[OptimizerConfig]] = {}
-    waiting: list[type[OptimizerConfig]] = [OptimizerConfig]
-    while waiting:
-        for schema in waiting.pop().__subclasses__():
-            schemas[schema.__name__.removesuffix("Config")] = schema
-            waiting.append(schema)
+    schemas: dict[str, type] = {}
+    for schema in base.__subclasses__():
+        schemas |= {optimizer_name(schema): schema, **optimizer_schemas(schema)}
     return schemas
 
 
-def schema_nodes() -> dict[tuple[str | None, str], DictConfig]:
-    """Returns the nodes that `conf/config.yaml` and `conf/optimizer/*.yaml` name as defaults.
-
-    Returns:
-        A node for each (group, name); the group of the whole tree is None.
-    """
-    return {
-        (None, "schema"): _mergeable(Config),
-        **{
-            ("optimizer", f"{name.lower()}_schema"): _mergeable(schema)
-            for name, schema in optimizer_schemas().items()
-        },
-    }
+def optimizer_name(schema: type) -> str:
+    """Returns Keras's name of the optimizer that a schema describes."""
+    return schema.__name__.removesuffix("Config")
 
 
-def _mergeable(schema: type) -> DictConfig:
-    """A structured node that YAML may still fill: OmegaConf marks frozen classes read-only."""
+def mergeable(schema: type) -> DictConfig:
+    """Returns a structured node that can be filled: OmegaConf makes frozen classes read-only."""
     node: DictConfig = OmegaConf.structured(schema)
     OmegaConf.set_readonly(node, None)
     for each in dataclasses.fields(schema):
         if isinstance(each.type, type) and dataclasses.is_dataclass(each.type):
-            node[each.name] = _mergeable(each.type)
+            node[each.name] = mergeable(each.type)
     return node

@@ -1,7 +1,7 @@
 """From Hydra's composed tree to a checked, frozen `Config`."""
 
 import dataclasses
-import difflib
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -16,16 +16,12 @@ from src.config.identity import declarations, flatten
 from src.config.objective import objective_of
 from src.config.schema import (
     Config,
-    DataConfig,
     Layout,
-    ModelConfig,
-    OptimizerConfig,
-    PrunerName,
     SplitMethod,
     TargetConfig,
-    optimizer_schemas,
+    optimizer_name,
 )
-from src.core.errors import UsageError
+from src.core.errors import UsageError, nearest
 
 _STUDY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .-]*")  # a folder, and part of a query
 _WORD = re.compile(r"\w[\w ]*")
@@ -62,18 +58,13 @@ def validate(config: Config) -> None:
     """
     mistakes = [
         *_check_ranges(config),
-        *_check_data(config.data),
-        *_check_split(config.data),
+        *_check_more_ranges(config),
         *_check_target(config.target),
-        *_check_model(config.model),
-        *_check_optimizer(config.optimizer),
-        *_check_fit(config),
         *_check("study.name", config.study.name, is_study_name(config.study.name),
                 "consist of letters, digits, `_`, `-`, `.` and spaces, and not begin with a dot",
                 "adhoc"),
         *_check_claims(config),
-        *_check_objective(config),
-        *_check_test_part(config),
+        *_check_combinations(config),
     ]  # fmt: skip
     if mistakes:
         raise UsageError("\n".join(mistakes))
@@ -90,75 +81,16 @@ def _check(key: str, value: Any, holds: object, must: str, suggestion: Any) -> I
 
 
 def _spell(value: Any) -> str:
-    return "null" if value is None else str(value)
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _check_ranges(config: Config) -> Iterator[str]:
     """Checks each value against the range that is declared beside its key."""
-    known = declarations(config.optimizer.name) if _has_schema(config.optimizer) else {}
-    is_split = config.data.split.method is not SplitMethod.official
+    known = declarations(optimizer_name(type(config.optimizer)))
     for key, value in flatten(config).items():
-        allowed = known[key].range if key in known else None
-        if allowed is None or (key in _FRACTIONS and not is_split):
-            continue
-        yield from _check(key, value, allowed.contains(value), allowed.must, allowed.suggestion)
-
-
-_FRACTIONS = ("data.split.val_fraction", "data.split.test_fraction")  # of no official split
-
-
-def _has_schema(optimizer: OptimizerConfig) -> bool:
-    return optimizer_schemas().get(optimizer.name) is type(optimizer)
-
-
-def _check_data(data: DataConfig) -> Iterator[str]:
-    if data.layout is not Layout.sample:
-        yield from _check_root(data)
-    if data.layout is Layout.sample and data.root is not None:
-        yield (
-            "`data=sample` draws its own faces and reads no folder. "
-            f"Received: data=sample data.root={data.root}. Fix: data=labels_csv data.root=<folder>"
-        )
-    yield from _check("data.max_pixels", data.max_pixels, data.max_pixels >= data.image_size**2,
-                      "be >= data.image_size squared", 50_000_000)  # fmt: skip
-
-
-def _check_root(data: DataConfig) -> Iterator[str]:
-    if data.root is None:
-        yield (
-            f"`data={data.layout}` needs a folder. Received: data.root=null. "
-            "Fix: data.root=<folder>, or data=sample for faces that the project draws"
-        )
-    elif not Path(data.root).is_dir():
-        yield (
-            f"The data folder does not exist. Received: data.root={data.root}. "
-            "Fix: data.root=<existing folder>, or data=sample for faces that the project draws"
-        )
-
-
-def _check_split(data: DataConfig) -> Iterator[str]:
-    split = data.split
-    if split.method is SplitMethod.official:
-        has_split = data.layout is Layout.appa_real or data.columns.split is not None
-        if data.layout is Layout.utkface or not has_split:
-            yield (
-                f"`data={data.layout}` has no official split. "
-                f"Received: data.split.method=official data.columns.split={data.columns.split}. "
-                "Fix: data.split.method=stratified, or data.columns.split=<column> of a labels_csv"
-            )
-        return
-    total = split.val_fraction + split.test_fraction
-    if split.val_fraction == 0 or total >= 1:
-        yield (
-            "Validation must get some faces and training the rest. Received: "
-            f"data.split.val_fraction={split.val_fraction} "
-            f"data.split.test_fraction={split.test_fraction}. Fix: data.split.val_fraction=0.2"
-        )
-    if split.method is SplitMethod.notebook and split.test_fraction > 0:
-        yield (
-            "The notebook split has no test part. Received: "
-            f"data.split.test_fraction={split.test_fraction}. Fix: data.split.test_fraction=0"
-        )
+        allowed = known[key].range
+        if allowed is not None:
+            yield from _check(key, value, allowed.contains(value), allowed.must, allowed.suggestion)
 
 
 def _check_claims(config: Config) -> Iterator[str]:
@@ -170,21 +102,9 @@ def _check_claims(config: Config) -> Iterator[str]:
         yield from _check(f"{key}.at_least", claim.at_least, math.isfinite(claim.at_least),
                           "be a number", 0.0)  # fmt: skip
         if claim.raising is not None and claim.raising not in known:
-            close = difflib.get_close_matches(claim.raising, known, n=1)
+            close = nearest(claim.raising, known, "optimizer.learning_rate")
             yield from _check(f"{key}.raising", claim.raising, False,
-                              "be null or a key of the configuration",
-                              close[0] if close else "optimizer.learning_rate")  # fmt: skip
-
-
-def _check_test_part(config: Config) -> Iterator[str]:
-    split = config.data.split
-    has_test = split.method is SplitMethod.official or split.test_fraction > 0
-    if config.fit.evaluate_test and not has_test:
-        yield (
-            "This split has no test part. Received: fit.evaluate_test=true "
-            f"data.split.test_fraction={split.test_fraction}. "
-            "Fix: data.split.test_fraction=0.2, or fit.evaluate_test=false"
-        )
+                              "be null or a key of the configuration", close)  # fmt: skip
 
 
 def _check_target(target: TargetConfig) -> Iterator[str]:
@@ -205,67 +125,79 @@ def _check_target(target: TargetConfig) -> Iterator[str]:
                       "[[0,9],[10,19]]")  # fmt: skip
 
 
-def _check_model(model: ModelConfig) -> Iterator[str]:
-    facts = BACKBONES[model.backbone]
-    weights = model.weights
-    if weights not in (None, "imagenet") and not Path(weights).is_file():
-        yield (
-            f"The weights file does not exist. Received: model.weights={weights}. "
-            "Fix: model.weights=imagenet, model.weights=<file>.weights.h5 or model.weights=null"
-        )
-    if weights == "imagenet" and not facts.has_imagenet:
-        yield (
-            f"`model.backbone={model.backbone}` has no ImageNet weights. Received: "
-            "model.weights=imagenet. Fix: model.weights=null, or model.weights=<file>"
-        )
-    yield from _check("model.freeze", model.freeze, model.freeze in facts.freezable,
-                      f"be one of {', '.join(facts.freezable)}", facts.freezable[-1])  # fmt: skip
-    if weights is None and model.freeze != "none":
-        yield (
-            "Frozen random weights never learn. Received: model.weights=null "
-            f"model.freeze={model.freeze}. Fix: model.freeze=none, or model.weights=imagenet"
-        )
-
-
-def _check_optimizer(optimizer: OptimizerConfig) -> Iterator[str]:
-    (name,) = [name for name, schema in optimizer_schemas().items() if schema is type(optimizer)]
-    yield from _check("optimizer.name", optimizer.name, optimizer.name == name,
-                      f"be {name} here; optimizer=sgd chooses another", name)  # fmt: skip
-
-
-def _check_fit(config: Config) -> Iterator[str]:
-    fit, warmup = config.fit, config.schedule.warmup_epochs
+def _check_more_ranges(config: Config) -> Iterator[str]:
+    """Checks values whose range depends on another value."""
+    data, fit, warmup = config.data, config.fit, config.schedule.warmup_epochs
+    if data.layout is not Layout.sample:
+        exists = data.root is not None and Path(data.root).is_dir()
+        yield from _check("data.root", data.root, exists, f"be a folder for data={data.layout}",
+                          "<folder>, or data=sample for faces that the project draws")  # fmt: skip
+    yield from _check("data.max_pixels", data.max_pixels, data.max_pixels >= data.image_size**2,
+                      "be >= data.image_size squared", 50_000_000)  # fmt: skip
+    layers = BACKBONES[config.model.backbone].freezable
+    yield from _check("model.freeze", config.model.freeze, config.model.freeze in layers,
+                      f"be one of {', '.join(layers)}", layers[-1])  # fmt: skip
+    optimizer = optimizer_name(type(config.optimizer))
+    yield from _check("optimizer.name", config.optimizer.name, config.optimizer.name == optimizer,
+                      f"be {optimizer} here; optimizer=sgd chooses another", optimizer)  # fmt: skip
     yield from _check("schedule.warmup_epochs", warmup, 0 <= warmup < max(fit.epochs, 1),
                       f"lie in [0, fit.epochs) = [0, {fit.epochs})", 0)  # fmt: skip
-    fidelity = fit.fidelity
-    yield from _check("fit.fidelity", fidelity, fidelity is None or 1 <= fidelity <= fit.epochs,
+    is_possible = fit.fidelity is None or 1 <= fit.fidelity <= fit.epochs
+    yield from _check("fit.fidelity", fit.fidelity, is_possible,
                       f"be null or lie in [1, fit.epochs] = [1, {fit.epochs}]", "null")  # fmt: skip
-    if fit.jit_compile and fit.deterministic:
-        yield (
-            "Keras leaves XLA out where operations must be deterministic. Received: "
-            "fit.jit_compile=true fit.deterministic=true. Fix: fit.deterministic=false"
-        )
-
-
-def _check_objective(config: Config) -> Iterator[str]:
-    """Pruning and early stopping need a metric that is measured after each epoch."""
-    objective = objective_of(config.study)
-    yield from _check("study.objective", objective.metric, _METRIC.fullmatch(objective.metric),
+    metric = config.study.objective
+    yield from _check("study.objective", metric, _METRIC.fullmatch(metric),
                       "be the name of a logged outcome", "best/val_mae")  # fmt: skip
-    if objective.epoch_metric is not None:
-        return
-    has_pruner = config.pruner.name is not PrunerName.none
-    for key, value, is_used, fix in (
-        ("pruner", config.pruner.name, has_pruner, "pruner=none"),
-        ("fit.early_stopping_patience", config.fit.early_stopping_patience,
-         config.fit.early_stopping_patience is not None, "fit.early_stopping_patience=null"),
-    ):  # fmt: skip
-        if is_used:
-            yield (
-                f"`{objective.metric}` is known at the end of a trial only, and `{key}` compares "
-                f"epochs. Received: study.objective={objective.metric} {key}={value}. Fix: {fix}, "
-                "or study.objective=best/val_mae"
-            )
+
+
+def _check_combinations(config: Config) -> Iterator[str]:
+    """Checks values that exclude each other."""
+    values = flatten(config)
+
+    def mistake(fact: str, keys: str, fix: str) -> str:
+        received = " ".join(f"{key}={_spell(values[key])}" for key in keys.split())
+        return f"{fact}. Received: {received}. Fix: {fix}"
+
+    data, split, model, fit = config.data, config.data.split, config.model, config.fit
+    if data.layout is Layout.sample and data.root is not None:
+        fact = "`data=sample` draws its own faces and reads no folder"
+        yield mistake(fact, "data.layout data.root", "data=labels_csv data.root=<folder>")
+    if split.method is SplitMethod.official:
+        has_column = data.layout is not Layout.utkface and data.columns.split is not None
+        if data.layout is not Layout.appa_real and not has_column:
+            fact = f"`data={data.layout}` has no official split"
+            fix = "data.split.method=stratified, or data.columns.split=<column> of a labels_csv"
+            yield mistake(fact, "data.split.method data.columns.split", fix)
+    elif split.val_fraction == 0 or split.val_fraction + split.test_fraction >= 1:
+        fact = "Validation must get some faces and training the rest"
+        keys = "data.split.val_fraction data.split.test_fraction"
+        yield mistake(fact, keys, "data.split.val_fraction=0.2")
+    elif split.method is SplitMethod.notebook and split.test_fraction > 0:
+        fact = "The notebook split has no test part"
+        yield mistake(fact, "data.split.test_fraction", "data.split.test_fraction=0")
+    elif fit.evaluate_test and split.test_fraction == 0:
+        fix = "data.split.test_fraction=0.2, or fit.evaluate_test=false"
+        yield mistake(
+            "This split has no test part", "fit.evaluate_test data.split.test_fraction", fix
+        )
+    if model.weights not in (None, "imagenet") and not Path(model.weights).is_file():
+        fix = "model.weights=imagenet, model.weights=<file>.weights.h5 or model.weights=null"
+        yield mistake("The weights file does not exist", "model.weights", fix)
+    if model.weights == "imagenet" and not BACKBONES[model.backbone].has_imagenet:
+        fact = f"`model.backbone={model.backbone}` has no ImageNet weights"
+        yield mistake(fact, "model.weights", "model.weights=null, or model.weights=<file>")
+    if model.weights is None and model.freeze != "none":
+        fix = "model.freeze=none, or model.weights=imagenet"
+        yield mistake("Frozen random weights never learn", "model.weights model.freeze", fix)
+    if fit.jit_compile and fit.deterministic:
+        fact = "Keras leaves XLA out where operations must be deterministic"
+        yield mistake(fact, "fit.jit_compile fit.deterministic", "fit.deterministic=false")
+    if objective_of(config.study).epoch_metric is None:
+        fact = f"`{config.study.objective}` is known at the end of a trial only, not of an epoch"
+        for key, unused in (("pruner.name", "none"), ("fit.early_stopping_patience", "null")):
+            if _spell(values[key]) != unused:
+                fix = f"{key.removesuffix('.name')}={unused}, or study.objective=best/val_mae"
+                yield mistake(fact, f"study.objective {key}", fix)
 
 
 def _unknown_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
@@ -277,8 +209,7 @@ def _unknown_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
     for key in node:
         name = f"{prefix}{key!s}"
         if key not in known:
-            close = difflib.get_close_matches(str(key), known, n=1)
-            fix = f"{prefix}{close[0]}" if close else f"one of {', '.join(known)}"
+            fix = prefix + nearest(str(key), known, f"<one of {', '.join(known)}>")
             yield f"`{name}` is not a key of the configuration. Received: +{name}=…. Fix: {fix}"
         elif not OmegaConf.is_missing(node, key) and isinstance(node[key], DictConfig):
             yield from _unknown_keys(node[key], prefix=f"{name}.")

@@ -23,14 +23,8 @@ def show(table: Table) -> None:
 
 def progress(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
     """Yields the items with a progress bar and an ETA, on a terminal only."""
-    yield from track(
-        items,
-        description,
-        total,
-        console=stderr,
-        transient=True,
-        disable=not stderr.is_terminal,
-    )
+    is_hidden = not stderr.is_terminal
+    yield from track(items, description, total, console=stderr, transient=True, disable=is_hidden)
 
 
 @contextmanager

@@ -4,6 +4,9 @@ Form: `<fact or invariant>. Received: <name>=<value>. Fix: <command or edit>.` C
 them without a traceback. Any other exception is a defect of the project and keeps its traceback.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class ExplainedError(Exception):
     """Base class of errors whose message contains the fix."""
@@ -19,3 +22,9 @@ class MissingFileError(ExplainedError, FileNotFoundError):
 
 class EnvironmentFaultError(ExplainedError, RuntimeError):
     """The environment prevents the work: a full disk, a second process."""
+
+
+def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
+    """Returns the known name that is most similar to a misspelled one, or else another text."""
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return close[0] if close else otherwise

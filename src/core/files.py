@@ -8,14 +8,10 @@ from typing import BinaryIO
 
 
 @contextmanager
-def whole_file(path: Path, is_durable: bool = True) -> Iterator[BinaryIO]:
+def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Opens a temporary file that replaces `path` when the body ends without an exception.
 
     A process that is killed leaves `<path>.unfinished`, which is never read.
-
-    Args:
-        path: Final path of the file.
-        is_durable: Whether the file is flushed to disk, which costs some milliseconds.
 
     Raises:
         OSError: If it cannot be written, as on a full disk; the former file stays.
@@ -25,8 +21,7 @@ def whole_file(path: Path, is_durable: bool = True) -> Iterator[BinaryIO]:
         with unfinished.open("wb") as file:
             yield file
             file.flush()
-            if is_durable:
-                os.fsync(file.fileno())
+            os.fsync(file.fileno())
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -48,7 +48,7 @@ def regression_metrics(labels: np.ndarray, predictions: np.ndarray) -> dict[str,
 def band_of(values: np.ndarray, bands: Bands) -> np.ndarray:
     """Returns the index of the band of each value, −1 for a value in no band, shape `(n,)`.
 
-    A band holds the values whose whole part lies in it: [5, 12] holds 12.9.
+    A band holds the values whose whole part it contains: [5, 12] holds 12.9.
     """
     lows = np.array([low for low, _ in bands])
     ends = np.array([high + 1 for _, high in bands])

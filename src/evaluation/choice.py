@@ -33,20 +33,11 @@ class Choice:
     rank: int
 
 
-@dataclass(frozen=True)
-class StoredEpoch:
-    """Names of the metrics of the epoch whose weights are stored."""
-
-    val_mae: str
-    train_mae: str
-    gap: str
-
-
-def stored_epoch(objective: Objective) -> StoredEpoch:
-    """Returns the names of the metrics of the epoch whose weights a trial stores."""
+def stored_epoch(objective: Objective) -> tuple[str, str, str]:
+    """Returns the metrics of the epoch whose weights a trial stores: validation, training, gap."""
     if objective.keeps_last_epoch:
-        return StoredEpoch(names.LAST_VAL_MAE, names.LAST_TRAIN_MAE, names.LAST_GAP)
-    return StoredEpoch(names.BEST_VAL_MAE, names.BEST_TRAIN_MAE, names.BEST_GAP)
+        return names.LAST_VAL_MAE, names.LAST_TRAIN_MAE, names.LAST_GAP
+    return names.BEST_VAL_MAE, names.BEST_TRAIN_MAE, names.BEST_GAP
 
 
 def choose(
@@ -90,16 +81,15 @@ def configuration(choice: Choice, root: str | None) -> Config:
         UsageError: If it recorded none, or the folder is not there.
     """
     config = config_of(choice.trial, choice.study)
-    data = config.data
-    if data.layout is Layout.sample:
+    if config.data.layout is Layout.sample:
         return config
-    data = data if root is None else replace(data, root=root)
-    if data.root is None or not Path(data.root).is_dir():
+    folder = root or config.data.root
+    if folder is None or not Path(folder).is_dir():
         raise UsageError(
-            f"The folder of the faces is not there. Received: data.root={data.root}. "
+            f"The folder of the faces is not there. Received: data.root={folder}. "
             f'Fix: make champion STUDY="{choice.study}" ROOT=<where it is now>'
         )
-    config = replace(config, data=data)
+    config = replace(config, data=replace(config.data, root=folder))
     validate(config)
     return config
 

@@ -50,18 +50,14 @@ def prepare_test(config: Config, trial: TrialRecord) -> Dataset:
     dataset = prepare(config.data, config.target)
     if dataset.digest != trial.data_digest:
         raise UsageError(
-            f"These are not the faces of {trial.name} in the same parts, so its test part may hold "
-            f"faces that it was trained on. Received: digest {dataset.digest} of "
-            f"data.root={dataset.root}, where the trial has {trial.data_digest}. "
-            "Fix: the unchanged folder; ROOT=<folder> if it was moved"
+            f"These are not the faces of {trial.name} in the same parts. Received: "
+            f"digest {dataset.digest} of data.root={dataset.root}, the trial's is "
+            f"{trial.data_digest}. Fix: the unchanged folder; ROOT=<folder> if it was moved"
         )
     if len(dataset.part("test")) == 0:
-        split = config.data.split
         raise UsageError(
-            "The test part of the split is empty. Received: "
-            f"data.split.method={split.method} data.split.test_fraction={split.test_fraction:g} on "
-            f"{len(dataset.faces)} faces. Fix: a study with data.split.method=stratified "
-            "data.split.test_fraction=0.2, or with an official split that has a test part"
+            f"The test part is empty. Received: data.split.method={config.data.split.method}. "
+            "Fix: a study with data.split.method=stratified data.split.test_fraction=0.2"
         )
     return dataset
 
@@ -75,7 +71,7 @@ def refuse_another_model(
         EnvironmentFaultError: If its validation error is not the recorded one, apart from
             differences in rounding between processors.
     """
-    recorded = trial.metrics[stored_epoch(terms.objective).val_mae]
+    recorded = trial.metrics[stored_epoch(terms.objective)[0]]
     measured = measure(regressor, dataset.part("val"), config.fit.eval_batch_size).mae
     if not math.isclose(measured, recorded, rel_tol=0.01, abs_tol=0.05):
         raise EnvironmentFaultError(
@@ -99,12 +95,12 @@ def take_test(
     """
     measured = measure(regressor, dataset.part("test"), config.fit.eval_batch_size)
     low, high = mean_interval(measured.absolute_errors)
-    train_mae = trial.metrics[stored_epoch(terms.objective).train_mae]
+    _, train_mae, _ = stored_epoch(terms.objective)
     metrics = {
         **part_metrics("test", measured, dataset.part("train").labels),
         names.low(names.TEST_MAE): max(low, 0.0),
         names.high(names.TEST_MAE): high,
-        names.TEST_GAP: measured.mae - train_mae,
+        names.TEST_GAP: measured.mae - trial.metrics[train_mae],
     }
     sizes = {name: len(dataset.part(name)) for name in PARTS}
     table = measured.table(terms.target.column)

@@ -4,8 +4,8 @@ import csv
 import io
 import math
 import statistics
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 
 from rich.markup import escape
 from rich.table import Table
@@ -29,6 +29,15 @@ def ranked(trials: Sequence[TrialRecord], objective: Objective) -> list[TrialRec
         return not is_complete, cost_of(trial, objective) if is_complete else 0, trial.number or 0
 
     return sorted(trials, key=key)
+
+
+def complete_trials(trials: Sequence[TrialRecord], objective: Objective) -> list[TrialRecord]:
+    """Returns the complete trials that have the objective, the best first."""
+    return [
+        trial
+        for trial in ranked(trials, objective)
+        if trial.state is State.COMPLETE and objective.metric in trial.metrics
+    ]
 
 
 def cost_of(trial: TrialRecord, objective: Objective) -> float:
@@ -70,8 +79,7 @@ def as_csv(trials: Sequence[TrialRecord], objective: Objective) -> str:
         writer.writerow(
             [trial.number, *(trial.params.get(key, "") for key in varied),
              *(trial.metrics.get(key, "") for key in metrics),
-             "INFEASIBLE" if names.INFEASIBLE in trial.tags else trial.state,
-             trial.seconds, trial.run_id]
+             trial.outcome, trial.seconds, trial.run_id]
         )  # fmt: skip
     return stream.getvalue()
 
@@ -143,14 +151,18 @@ def _cells(trial: TrialRecord, varied: Sequence[str], objective: Objective) -> l
     error = gap = epoch = ""
     compared = objective.metric
     if compared in metrics:
-        ends = (metrics.get(names.low(compared)), metrics.get(names.high(compared)))
-        interval = "" if None in ends else f" [{', '.join(_short(end) for end in ends if end)}]"
-        error = f"{_short(metrics[compared])}{interval}"
+        error = f"{_short(metrics[compared])} {interval(metrics, compared)}".rstrip()
     if names.BEST_GAP in metrics:
         gap, epoch = _short(metrics[names.BEST_GAP], "+"), f"{metrics[names.BEST_EPOCH]:.0f}"
-    state = "infeasible" if names.INFEASIBLE in trial.tags else str(trial.state)
+    state = "infeasible" if names.INFEASIBLE in trial.tags else trial.outcome
     seconds = "" if trial.seconds is None else spell_seconds(trial.seconds)
     return [str(trial.number or "–"), escape(configuration), error, gap, epoch, state, seconds]
+
+
+def interval(metrics: Mapping[str, float], metric: str) -> str:
+    """Returns the 95 % interval of a metric, such as `[6.90, 8.56]`; empty where it has none."""
+    ends = [metrics[end] for end in (names.low(metric), names.high(metric)) if end in metrics]
+    return f"[{', '.join(map(_short, ends))}]" if ends else ""
 
 
 def _short(value: float, sign: str = "") -> str:
@@ -166,11 +178,7 @@ def counted(num_trials: int) -> str:
 def headline(trials: Sequence[TrialRecord], terms: Terms) -> str:
     """Returns the number of trials by state and the best one, in a sentence or two."""
     metric = terms.objective.metric
-    complete = [
-        trial
-        for trial in ranked(trials, terms.objective)
-        if trial.state is State.COMPLETE and metric in trial.metrics
-    ]
+    complete = complete_trials(trials, terms.objective)
     words = states(trials)
     if complete:
         best = complete[0]
@@ -185,12 +193,7 @@ def headline(trials: Sequence[TrialRecord], terms: Terms) -> str:
 
 def states(trials: Sequence[TrialRecord]) -> str:
     """Returns the number of trials by state."""
-    counts = {
-        state: sum(trial.state is state for trial in trials)
-        for state in (State.COMPLETE, State.PRUNED, State.FAILED)
-    }
-    infeasible = sum(names.INFEASIBLE in trial.tags for trial in trials)
-    counts[State.FAILED] -= infeasible
-    parts = [f"{count} {state.lower()}" for state, count in counts.items() if count]
-    parts += [f"{infeasible} infeasible"] if infeasible else []
+    counts = Counter(trial.outcome.lower() for trial in trials)
+    words = ("complete", "pruned", "failed", "infeasible")
+    parts = [f"{counts[word]} {word}" for word in words if counts[word]]
     return f"{counted(len(trials))}: {', '.join(parts) or 'none has ended'}."

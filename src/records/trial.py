@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from src.core.errors import UsageError
-from src.core.names import PROCESS_HOST, State
+from src.core.names import INFEASIBLE, PROCESS_HOST, State
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """What the store knows of a trial.
+    """Contents of the store about a trial.
 
     Attributes:
         run_id: MLflow's.
@@ -41,8 +41,13 @@ class TrialRecord:
     artifact_uri: str = ""
 
     @property
+    def outcome(self) -> str:
+        """Its state, or INFEASIBLE where its configuration could not be evaluated."""
+        return "INFEASIBLE" if INFEASIBLE in self.tags else str(self.state)
+
+    @property
     def runs_on_another_host(self) -> bool:
-        """Whether it may still run where this process cannot look."""
+        """Returns whether it may still run on a host that this process cannot see."""
         host = self.tags.get(PROCESS_HOST, socket.gethostname())
         return self.state is State.RUNNING and host != socket.gethostname()
 

@@ -1,10 +1,8 @@
 """The only package that uses MLflow. It does not know the types of data and models."""
 
-from src.core.names import State
 from src.tracking.curves import sibling_curves
 from src.tracking.run import Run
 from src.tracking.runs import Runs, Start, trial_run, trial_runs
 from src.tracking.store import best_cost
 
-__all__ = ["Run", "Runs", "Start", "State", "best_cost", "sibling_curves", "trial_run",
-           "trial_runs"]  # fmt: skip
+__all__ = ["Run", "Runs", "Start", "best_cost", "sibling_curves", "trial_run", "trial_runs"]

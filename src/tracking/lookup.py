@@ -1,9 +1,8 @@
 """Studies, experiments and recorded configurations of an existing store."""
 
-import difflib
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +14,9 @@ from src.config import Config, complete, unflatten
 from src.config.validation import is_study_name
 from src.core import names
 from src.core.console import stderr
-from src.core.errors import MissingFileError, UsageError
+from src.core.errors import MissingFileError, UsageError, nearest
 from src.core.names import State
-from src.records.tables import ranked
+from src.records.tables import complete_trials
 from src.records.terms import Terms
 from src.records.trial import TrialRecord
 from src.tracking.retry import patient
@@ -116,30 +115,20 @@ def recorded_values(run_id: str) -> dict[str, Any] | None:
     return None if values is None else complete(values)
 
 
-def recorded_config(run_id: str) -> Config | None:
-    """Returns the configuration that a trial started with; None if it never started.
-
-    Raises:
-        UsageError: If the record has keys that the configuration does not know, or lacks some.
-    """
-    values = recorded_values(run_id)
-    return None if values is None else unflatten(values)
-
-
 def config_of(trial: TrialRecord, study: str) -> Config:
     """Returns the configuration that a trial of this study recorded.
 
     Raises:
-        UsageError: If it recorded none, or the configuration lacks one of its keys.
+        UsageError: If it recorded none, or one with other keys than the configuration has.
     """
-    config = recorded_config(trial.run_id)
-    if config is None:
+    values = recorded_values(trial.run_id)
+    if values is None:
         raise UsageError(
             f'{trial.name} of study "{study}" has no recorded configuration: it is {trial.state} '
             f"and never began to train. Received: TRIAL={trial.number}. "
             f'Fix: another trial; `make trials STUDY="{study}"` lists them'
         )
-    return config
+    return unflatten(values)
 
 
 def announce_new_study(experiment: str, name: str) -> None:
@@ -152,8 +141,8 @@ def announce_new_study(experiment: str, name: str) -> None:
         return
     newest = find_runs([found.experiment_id], order="attributes.start_time DESC", limit=_NEWEST)
     known = {run.data.tags[names.STUDY] for run in newest if names.STUDY in run.data.tags}
-    close = difflib.get_close_matches(name, sorted(known), n=1)
-    similar = f'; similar: "{close[0]}"' if close else ""
+    close = nearest(name, known, otherwise="")
+    similar = f'; similar: "{close}"' if close else ""
     stderr.print(f'New study "{name}"{similar}.', markup=False)
 
 
@@ -205,26 +194,19 @@ def _summary(name: str, experiment: str, runs: Sequence[Run]) -> StudySummary:
     parents = [run.data.tags for run in runs if is_parent(run)]
     trials = [trial_record(run) for run in runs if not is_parent(run)]
     terms = terms_of(parents[-1] if parents else {}, trials)
-    metric = terms.objective.metric
-    complete_ones = [
-        trial
-        for trial in ranked(trials, terms.objective)
-        if trial.state is State.COMPLETE and metric in trial.metrics
-    ]
+    best = complete_trials(trials, terms.objective)[:1]
     states = {trial.state for trial in trials}
     by_trials = next((s for s in (State.RUNNING, State.WAITING) if s in states), State.COMPLETE)
     return StudySummary(
         name,
         experiment,
         len(trials),
-        complete_ones[0].metrics[metric] if complete_ones else math.inf,
+        best[0].metrics[terms.objective.metric] if best else math.inf,
         terms,
         State(parents[-1].get(names.STATE, State.WAITING)) if parents else by_trials,
     )
 
 
-def _nearest(name: str, known: Iterable[str], otherwise: str) -> str:
+def _nearest(name: str, known: Collection[str], otherwise: str) -> str:
     """Returns the most similar known name, or else all of them."""
-    listed = sorted(known)
-    close = difflib.get_close_matches(name, listed, n=1)
-    return close[0] if close else f"one of {', '.join(listed)}" if listed else otherwise
+    return nearest(name, known, f"one of {', '.join(sorted(known))}" if known else otherwise)

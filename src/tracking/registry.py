@@ -10,7 +10,7 @@ from mlflow.entities import LoggedModelStatus
 
 from src.config import TargetConfig
 from src.core import names
-from src.tracking.links import model_link
+from src.tracking.links import page_root
 from src.tracking.retry import patient
 
 CHAMPION = "champion"
@@ -35,7 +35,7 @@ class Version:
 
     def page(self) -> str:
         """Returns the link to it on MLflow's page."""
-        return model_link(self.model, self.number)
+        return f"{page_root()}/#/models/{self.model}/versions/{self.number}"
 
 
 @patient
@@ -93,13 +93,9 @@ def register(
     alias = f"{CHAMPION}-{re.sub('[^A-Za-z0-9_-]', '-', study)}"  # MLflow allows nothing else
     for name in (CHAMPION, alias):
         client.set_registered_model_alias(model, name, created.version)
-    replaced = _replaced(client, model, before) if before else ""
+    former = client.get_model_version(model, before).tags if before else {}
+    replaced = f'version {before} of study "{former.get(names.STUDY, "unknown")}"' if before else ""
     return Version(model, str(created.version), alias, replaced)
-
-
-def _replaced(client: MlflowClient, model: str, number: str) -> str:
-    study = client.get_model_version(model, number).tags.get(names.STUDY, "unknown")
-    return f'version {number} of study "{study}"'
 
 
 def _shortened(card: str) -> str:

@@ -17,12 +17,7 @@ from src.tracking.retry import patient
 from src.tracking.run import Run
 from src.tracking.store import context_tags, find_runs, mend_stale_runs, open_store, process_tags
 
-_ENDINGS = {
-    names.INFEASIBLE,
-    names.PRUNED,
-    names.FAILURE,
-    names.ARTIFACT_FAILURE,
-}
+_ENDINGS = {names.INFEASIBLE, names.PRUNED, names.FAILURE, names.ARTIFACT_FAILURE}
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,9 @@ class Runs:
         """
         with ExitStack() as ends:  # runs all of them, and raises afterwards
             for run in runs:
-                ends.callback(run.end, *_true_ending(run))
+                ended = State.PRUNED if run.pruned else State.COMPLETE
+                ending = ("FAILED", State.FAILED) if run.infeasible else ("FINISHED", ended)
+                ends.callback(run.end, *ending)
 
     def fail(self, runs: Sequence[Run]) -> None:
         """Ends each run as FAILED, with the traceback of the handled exception as an artifact.
@@ -76,12 +73,6 @@ class Runs:
                 run.log_text(traceback.format_exc(), names.TRACEBACK_FILE)
             with _store_failure_printed():
                 run.end("FAILED", State.FAILED)
-
-    def interrupt(self, runs: Sequence[Run]) -> None:
-        """Ends each run as KILLED with the state WAITING: the same command resumes it."""
-        for run in runs:
-            with _store_failure_printed():
-                run.end("KILLED", State.WAITING)
 
 
 @contextmanager
@@ -104,7 +95,9 @@ def trial_runs(experiment: str, starts: Sequence[Start], system_metrics: bool) -
     try:
         yield runs
     except (KeyboardInterrupt, SystemExit):
-        runs.interrupt(runs.open)
+        for run in runs.open:  # the same command resumes them
+            with _store_failure_printed():
+                run.end("KILLED", State.WAITING)
         raise
     except BaseException:
         runs.fail(runs.open)
@@ -150,13 +143,12 @@ def _resumable(experiment_id: str, start: Start) -> entities.Run | None:
     if not start.resume_id or not start.resume_id.isalnum():
         return None
     own = start.tags.get(names.CONFIGURATION_HASH)
-    found = find_runs([experiment_id], f"attributes.run_id = '{start.resume_id}'")
-    fits = (run for run in found if run.data.tags.get(names.CONFIGURATION_HASH, own) == own)
-    return next(filter(_can_continue, fits), None)
-
-
-def _can_continue(run: entities.Run) -> bool:
-    return run.info.status != "FINISHED" or names.ARTIFACT_FAILURE in run.data.tags
+    for run in find_runs([experiment_id], f"attributes.run_id = '{start.resume_id}'"):
+        tags = run.data.tags
+        can_continue = run.info.status != "FINISHED" or names.ARTIFACT_FAILURE in tags
+        if can_continue and tags.get(names.CONFIGURATION_HASH, own) == own:
+            return run
+    return None
 
 
 def _start_monitor(run: Run) -> SystemMetricsMonitor | None:
@@ -175,9 +167,3 @@ def _store_failure_printed() -> Iterator[None]:
         yield
     except (MlflowException, OSError) as error:
         stderr.print(f"The tracking store cannot be written: {error}")
-
-
-def _true_ending(run: Run) -> tuple[str, State]:
-    if run.infeasible:
-        return "FAILED", State.FAILED
-    return "FINISHED", State.PRUNED if run.pruned else State.COMPLETE

@@ -114,10 +114,6 @@ class StudyStore:
         patient(self._client.update_run)(run_id, "SCHEDULED")
         return run_id
 
-    def create_trials(self, trials: Sequence[tuple[str, Mapping[str, str]]]) -> list[str]:
-        """Creates a child run for each name and tags, and returns their ids."""
-        return [self.create_trial(name, tags) for name, tags in trials]
-
     def adopt(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Makes an existing run a child of this study's parent."""
         self.set_tags(run_id, {names.PARENT_RUN: self.parent_id, **tags})

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from mlflow import MlflowClient
-from mlflow.entities import Run
 
 from src.core import names
 from src.core.errors import UsageError
@@ -47,7 +46,8 @@ def evaluations(experiment_id: str, study: str) -> list[Evaluation]:
     ]
     known = {evaluation.run_id for evaluation in recorded}
     for run in runs:
-        if _evaluated_itself(run, known):
+        itself = run.data.params.get("fit.evaluate_test") == "True" or run.info.run_id not in known
+        if itself and names.TEST_MAE in run.data.metrics:
             ended = datetime.fromtimestamp((run.info.end_time or run.info.start_time) / 1000, UTC)
             recorded.append(Evaluation(_utc(ended), run.info.run_name, run.info.run_id))
     return sorted(recorded, key=lambda evaluation: evaluation.time)
@@ -96,13 +96,6 @@ def record_evaluation(experiment_id: str, study: str, trial_run_id: str) -> Eval
     tag, value = f"{names.TEST_EVALUATION}{1 + sum(recorded)}", json.dumps(asdict(evaluation))
     MlflowClient().set_tag(holder.info.run_id, tag, value)
     return evaluation
-
-
-def _evaluated_itself(run: Run, recorded: set[str]) -> bool:
-    """Returns whether a trial has a test error from its own training."""
-    return names.TEST_MAE in run.data.metrics and (
-        run.data.params.get("fit.evaluate_test") == "True" or run.info.run_id not in recorded
-    )
 
 
 def _utc(time: datetime) -> str:

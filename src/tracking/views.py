@@ -75,7 +75,7 @@ def study_links(experiment_id: str, study: str, page: str | None = None) -> Stud
         experiment_id: MLflow's.
         study: Name of the study.
         page: Address of MLflow's page, `links.page_root()` by default. If it is empty, the links
-            work within the page, whatever its address is.
+            work within the page at any address.
     """
     return StudyLinks(
         table=view_link(experiment_id, _view_id(study, "trials"), "TABLE", page),
@@ -127,7 +127,15 @@ def _charts(study: str, axes: Sequence[str], objective: Objective) -> dict[str, 
             {"type": "SCATTER", "xaxis": rate, "yaxis": {"key": metric, "type": "METRIC"}}
             for metric in dict.fromkeys((objective.metric, names.BEST_GAP))
         ],
-        "Learning curves": [_curves()],
+        "Learning curves": [  # solid for validation, dashed for training, by the metrics' order
+            {
+                "type": "LINE",
+                "metricKey": names.VAL_MAE,
+                "selectedMetricKeys": [names.VAL_MAE, names.TRAIN_MAE],
+                "lineSmoothness": 0,  # curves are smoothed by default
+                "xAxisKey": "step",
+            }
+        ],
     }
     return {
         # The values of a diverged trial would compress all others at the bottom of every chart.
@@ -164,15 +172,4 @@ def _section(name: str, is_open: bool, num_columns: int) -> dict[str, Any]:
         "isReordered": True,
         "columns": num_columns,
         "cardHeight": _CARD_HEIGHT,
-    }
-
-
-def _curves() -> dict[str, Any]:
-    """Returns a chart of solid validation and dashed training curves, by the metrics' order."""
-    return {
-        "type": "LINE",
-        "metricKey": names.VAL_MAE,
-        "selectedMetricKeys": [names.VAL_MAE, names.TRAIN_MAE],
-        "lineSmoothness": 0,  # curves are smoothed by default
-        "xAxisKey": "step",
     }

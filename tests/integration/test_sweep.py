@@ -459,7 +459,7 @@ def test_search_that_stumbles_upon_a_mistake_counts_it_as_infeasible(sweep) -> N
         (["model.dropout=0,0.2"], "Fix: model.dropout_rate"),
         (
             ["hydra.sweeper.oracle=random", "hydra.sweeper.max_trials=2", LINE, "data=labels_csv"],
-            "`data=labels_csv` needs a folder",
+            "`data.root` must be a folder for data=labels_csv",
         ),
         (["augmentation=glob(x*)"], "Nothing is left to choose from"),
         (["hydra.sweeper.mode=plan", "seed=0,1"], "Fix: hydra/launcher=processes"),

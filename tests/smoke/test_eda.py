@@ -57,7 +57,7 @@ def test_labels_without_pictures_give_the_ages(eda, tmp_path) -> None:
     ("arguments", "told"),
     [
         (["-m", "seed=0,1"], "Fix: leave out -m"),
-        (["data=labels_csv", "data.root=nowhere"], "The data folder does not exist"),
+        (["data=labels_csv", "data.root=nowhere"], "must be a folder for data=labels_csv"),
         (["data=labels_csv", "data.root=."], "The table of ages is missing"),
     ],
 )

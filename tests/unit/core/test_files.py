@@ -5,11 +5,10 @@ import pytest
 from src.core.files import whole_file
 
 
-@pytest.mark.parametrize("is_durable", [True, False])
-def test_file_appears_when_it_is_whole(tmp_path: Path, is_durable: bool) -> None:
+def test_file_appears_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     path.write_bytes(b"old")
-    with whole_file(path, is_durable) as file:
+    with whole_file(path) as file:
         file.write(b"new")
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"

@@ -21,22 +21,19 @@ def test_links_begin_with_the_page_of_mlflow_ui_on_its_port(monkeypatch) -> None
     assert links.run_link("1", "r") == (
         "http://127.0.0.1:5017/#/experiments/1/runs/r?workflowType=machine_learning"
     )
-    assert links.model_link("face-age", "3") == (
-        "http://127.0.0.1:5017/#/models/face-age/versions/3"
-    )
 
 
 def test_links_begin_with_the_tracking_server_if_there_is_one(monkeypatch) -> None:
     set_uri(monkeypatch, "https://mlflow.example.org/")
     monkeypatch.setenv("MLFLOW_PORT", "5017")
-    assert links.experiment_link("1") == (
-        "https://mlflow.example.org/#/experiments/1/runs?workflowType=machine_learning"
+    assert links.run_link("1", "r", "tables/a.csv") == (
+        "https://mlflow.example.org/#/experiments/1/runs/r/artifacts/tables/a.csv"
+        "?workflowType=machine_learning"
     )
 
 
 def test_links_without_an_address_work_within_the_page() -> None:
-    link = links.run_link("1", "r", "tables/a.csv", root="")
-    assert link == "#/experiments/1/runs/r/artifacts/tables/a.csv?workflowType=machine_learning"
-    assert links.view_link("1", "v", "CHART", root="").startswith(
-        "#/experiments/1/runs?viewStateShareKey=v&"
+    assert links.view_link("1", "v", "CHART", root="") == (
+        "#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=v"
+        "&compareRunsMode=CHART"
     )

@@ -3,15 +3,15 @@ import math
 import pytest
 from mlflow.tracking import MlflowClient
 
-from src.config import flatten
+from src.config import flatten, objective_of
 from src.core.errors import MissingFileError, UsageError
 from src.core.names import State
 from src.records.terms import Terms
 from src.tracking.lookup import (
     StudySummary,
+    config_of,
     find_experiment,
     find_study,
-    recorded_config,
     recorded_values,
     studies,
 )
@@ -40,7 +40,7 @@ def test_best_value_is_the_one_of_the_studys_objective(store, compose_config) ->
     config = compose_config(
         "data=sample", "study.objective=last/val_mae", "study.direction=maximize"
     )
-    store.open_parent(terms_tags(config))
+    store.open_parent(terms_tags(Terms(config.target, objective_of(config.study))))
     for best, last in ((1.0, 7.0), (3.0, 8.0), (2.0, None)):
         run_id = store.create_trial("a trial", {"state": "COMPLETE"})
         MlflowClient().log_metric(run_id, "best/val_mae", best)
@@ -112,9 +112,10 @@ def test_recorded_configuration_is_read_with_neutral_values(store, compose_confi
     old = {key: value for key, value in flatten(config).items() if not key.startswith("target.")}
     started, waiting = (store.create_trial("a trial", {}) for _ in range(2))
     MlflowClient().log_dict(started, old, "config.json")
-    assert recorded_config(started) == config
     values = recorded_values(started)
     assert values is not None
     assert values.items() >= {**old, "target.name": "age"}.items()
-    assert recorded_config(waiting) is None
+    assert config_of(store.trial(started), "mine") == config
     assert recorded_values(waiting) is None
+    with pytest.raises(UsageError, match="has no recorded configuration"):
+        config_of(store.trial(waiting), "mine")

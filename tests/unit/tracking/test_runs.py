@@ -169,8 +169,9 @@ def test_prepared_runs_are_filled_in_the_order_of_their_starts(store) -> None:
     study = StudyStore(EXPERIMENT, "s")
     study.open_parent({})
     names = ["a", "b", "c", "d", "e"]
-    ids = dict(zip(names, study.create_trials([(f"trial {name}", {"configuration_hash": name})
-                                               for name in names]), strict=True))  # fmt: skip
+    ids = {
+        name: study.create_trial(f"trial {name}", {"configuration_hash": name}) for name in names
+    }
     client = MlflowClient()
     client.log_param(ids["a"], "begun", "yes")
     for step, error in ((1, 9.0), (2, 8.0)):

@@ -10,7 +10,7 @@ from src.config import configuration_hash
 from src.records import tables
 from src.records.terms import Terms
 from src.tracking.bulk_reading import read_curves, read_predictions
-from src.tracking.lookup import find_study, recorded_config, studies
+from src.tracking.lookup import config_of, find_study, studies
 
 STORE = Path(__file__).parents[2] / "data/stored_study.tar.gz"
 
@@ -33,9 +33,7 @@ def test_early_store_is_read_with_neutral_target_and_objective(stored: Path) -> 
     trials = store.trials()
     assert tables.varied_keys(trials) == ["model.dropout_rate", "optimizer.learning_rate"]
     for trial in trials:
-        config = recorded_config(trial.run_id)
-        assert config is not None
-        assert configuration_hash(config) == trial.configuration_hash
+        assert configuration_hash(config_of(trial, "grid")) == trial.configuration_hash
         assert trial.params["model.backbone"] == "resnet50"
     curves = read_curves("grid", trials, ["mae/val", "mae/train"])
     assert list(curves["epoch"]) == [1, 2] * 4

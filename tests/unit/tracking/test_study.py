@@ -7,7 +7,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.tracking import MlflowClient
 
-from src.config import Objective, flatten
+from src.config import Config, Objective, flatten, objective_of
 from src.config.schema import Direction
 from src.core.errors import UsageError
 from src.core.names import State
@@ -52,14 +52,13 @@ def test_trials_are_created_as_scheduled_children_of_the_parent(store: StudyStor
     store.open_parent({})
     asked = [(f"trial {number}", {"trial": str(number), "state": "WAITING"}) for number in (1, 2)]
     client = MlflowClient()
-    runs = [client.get_run(run_id) for run_id in store.create_trials(asked)]
+    runs = [client.get_run(run_id) for run_id in [store.create_trial(*each) for each in asked]]
     assert [run.info.run_name for run in runs] == ["trial 1", "trial 2"]
     assert {run.info.status for run in runs} == {"SCHEDULED"}
     for run, (name, tags) in zip(runs, asked, strict=True):
         assert run.data.tags == {
             "study": "s", "mlflow.parentRunId": store.parent_id, "mlflow.runName": name, **tags
         }  # fmt: skip
-    assert store.create_trials([]) == []
 
 
 @pytest.mark.parametrize("host", ["elsewhere", socket.gethostname()])
@@ -118,9 +117,13 @@ def test_terms_of_trials_without_a_sweep_are_those_of_the_first(
     assert store.terms() == Terms(config.target, Objective("last/val_mae", Direction.maximize))
 
 
+def terms_of(config: Config) -> Terms:
+    return Terms(config.target, objective_of(config.study))
+
+
 def test_terms_of_a_sweep_are_tags_of_its_parent(store: StudyStore, compose_config) -> None:
     config = compose_config("data=sample", *SIZE)
-    store.open_parent(terms_tags(config))
+    store.open_parent(terms_tags(terms_of(config)))
     assert store.terms() == Terms(config.target, Objective("last/val_mae", Direction.maximize))
 
 
@@ -128,19 +131,19 @@ def test_objective_and_target_are_fixed_once_there_are_trials(
     store: StudyStore, compose_config
 ) -> None:
     usual, other = compose_config("data=sample"), compose_config("data=sample", *SIZE)
-    store.open_parent(terms_tags(other))
-    store.refuse_other_terms(usual)  # no trial yet
+    store.open_parent(terms_tags(terms_of(other)))
+    store.refuse_other_terms(terms_of(usual))  # no trial yet
     start_trial(store, flatten(usual))
-    store.refuse_other_terms(other)
+    store.refuse_other_terms(terms_of(other))
     with pytest.raises(UsageError) as refused:
-        store.refuse_other_terms(usual)
+        store.refuse_other_terms(terms_of(usual))
     assert str(refused.value) == (
         'Study "s" has study.objective=last/val_mae, which is fixed at its first launch. '
         "Received: study.objective=best/val_mae. Fix: study.name=<a new name>"
     )
     for change in (*SIZE[:2], "study.direction=maximize"):
-        store.open_parent(terms_tags(usual))
+        store.open_parent(terms_tags(terms_of(usual)))
         with pytest.raises(UsageError, match=change.partition("=")[0]):
-            store.refuse_other_terms(compose_config("data=sample", change))
+            store.refuse_other_terms(terms_of(compose_config("data=sample", change)))
     bands = compose_config("data=sample", "target.bands=[[0, 120]]")
-    store.refuse_other_terms(bands)  # shown differently, compared alike
+    store.refuse_other_terms(terms_of(bands))  # shown differently, compared alike

@@ -163,5 +163,5 @@ def _end_with_parent() -> None:
 
 
 def _write(content: bytes, path: Path) -> None:
-    with whole_file(path, is_durable=False) as file:
+    with whole_file(path) as file:
         file.write(content)
