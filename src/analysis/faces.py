@@ -16,7 +16,7 @@ from src.core import names
 from src.core.metrics import band_name, band_of
 from src.pages.blocks import Block, Faces, Picture, Section, Table, Text
 from src.records.trial import TrialRecord
-from src.statistics import mean_interval
+from src.statistics.intervals import mean_interval
 
 _NUM_WORST = 12
 

@@ -22,7 +22,7 @@ from src.core.names import State
 from src.records.tables import varied_keys
 from src.records.terms import Terms
 from src.records.trial import TrialRecord
-from src.statistics.intervals import normal_quantile
+from src.statistics.intervals import Z_95
 from src.tracking.bulk_reading import read_curves, read_predictions
 from src.tracking.lookup import find_study, recorded_values
 
@@ -150,7 +150,7 @@ class StudyData:
     def recorded_errors(self, metric: str) -> np.ndarray:
         """Returns the standard errors of a final scalar, from the intervals that trials logged."""
         width = self.values(names.high(metric)) - self.values(names.low(metric))
-        return np.asarray(width / 2 / normal_quantile(0.975))
+        return np.asarray(width / 2 / Z_95)
 
     def curve(self, trial: TrialRecord) -> pd.DataFrame:
         """Returns the epochs of a trial, as in `curves`."""

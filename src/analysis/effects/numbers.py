@@ -18,7 +18,8 @@ from src.analysis.study_data import StudyData
 from src.config.schema import ClaimOutcome
 from src.core import names
 from src.records.terms import Terms
-from src.statistics import CrossedFit, Estimate, Faces, Outcome, holm, interaction_p_value
+from src.statistics.comparison import holm
+from src.statistics.crossed import CrossedFit, Estimate, Outcome, interaction_test
 
 METRICS = {
     ClaimOutcome.val_mae: names.BEST_VAL_MAE,
@@ -122,12 +123,11 @@ def unit_of(outcome: ClaimOutcome, terms: Terms) -> str:
 def outcome_of(study: StudyData, outcome: ClaimOutcome) -> Outcome:
     """Returns an outcome of the compared trials, with the errors of single faces where known."""
     values = study.values(METRICS[outcome])
-    signs = {ClaimOutcome.val_mae: {"val": 1}, ClaimOutcome.gap: {"val": 1, "train": -1}}
-    parts = signs.get(outcome, {})
-    if not set(parts) <= set(study.measured) or study.terms.objective.keeps_last_epoch:
+    parts = {ClaimOutcome.val_mae: {"val"}, ClaimOutcome.gap: {"val", "train"}}.get(outcome, set())
+    if not parts <= set(study.measured) or study.terms.objective.keeps_last_epoch:
         return Outcome(values)  # predictions of another epoch do not add up to the best epoch's
-    measured = [Faces(study.measured[part].errors, sign) for part, sign in parts.items()]
-    return Outcome(values, [part for part in measured if part.errors.shape[1] > 1])
+    errors = [study.measured[part].errors for part in sorted(parts, reverse=True)]
+    return Outcome(values, [each for each in errors if each.shape[1] > 1])
 
 
 def estimate_effects(study: StudyData) -> Effects:
@@ -170,7 +170,7 @@ def _main_effects(model: Sequence[Factor], fit: CrossedFit, outcome: ClaimOutcom
                 Effect(
                     factor.key, outcome, contrast.low, contrast.high,
                     fit.value(weights) if can_tell else np.nan,
-                    fit.estimate(weights) if can_tell else None,
+                    fit.estimate(weights),
                     np.nan,
                     () if can_tell else confounded_with(model, factor, fit, weights),
                 )
@@ -184,12 +184,9 @@ def _interactions(
     rows = []
     for one, other in itertools.combinations(model, 2):
         products = np.einsum("ti,tj->tij", one.terms, other.terms).reshape(len(values), -1)
-        p_value = interaction_p_value(matrix, products, values)
-        if p_value is not None:
-            both = np.hstack([matrix, products])
-            fitted, fitted_both = (m @ (np.linalg.pinv(m) @ values) for m in (matrix, both))
-            largest = float(np.abs(fitted_both - fitted).max())
-            rows.append(Interaction((one.key, other.key), outcome, p_value, largest))
+        found = interaction_test(matrix, products, values)
+        if found is not None:
+            rows.append(Interaction((one.key, other.key), outcome, *found))
     return rows
 
 
