@@ -1,6 +1,7 @@
 """Report of a study as a document: the answer first, then figures, tables and its origin."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from src.analysis.checks import checks_section
@@ -91,11 +92,11 @@ def _best(study: StudyData, board: Leaderboard) -> str:
 def _left_out(study: StudyData) -> str:
     """Returns sentences on the trials that the numbers do not contain."""
     words = []
-    running = sum(t.state in (State.RUNNING, State.WAITING) for t in study.trials)
+    by_state = Counter(trial.state for trial in study.trials)
+    running = by_state[State.RUNNING] + by_state[State.WAITING]
     if running:
         words.append(f"{count(running, 'trial')} running or waiting: this report is preliminary.")
-    complete = sum(trial.state is State.COMPLETE for trial in study.trials)
-    others = complete - len(study.compared)
+    others = by_state[State.COMPLETE] - len(study.compared)
     if others:
         words.append(
             f"{count(others, 'complete trial')} excluded from all comparisons: other faces or "

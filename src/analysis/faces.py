@@ -80,11 +80,10 @@ def faces_section(errors: FaceErrors | None, worst_faces: Sequence[bytes]) -> Se
     target = errors.target
     blocks: list[Block] = [] if errors.bands.empty else _band_blocks(errors)
     if worst_faces:
-        numbers = errors.worst[["label", "prediction", "others"]].to_numpy(float)
         captions = [
-            f"{label:g} {target.unit}, predicted {prediction:.0f}"
-            + ("" if math.isnan(others) else f" (others {others:.0f})")
-            for label, prediction, others in numbers
+            f"{face['label']:g} {target.unit}, predicted {face['prediction']:.0f}"
+            + ("" if math.isnan(face["others"]) else f" (others {face['others']:.0f})")
+            for face in errors.worst.to_dict("records")
         ]
         blocks.append(
             Faces(
@@ -101,11 +100,12 @@ def _band_blocks(errors: FaceErrors) -> list[Block]:
     target, name = errors.target, f"{errors.target.column}_bands"
     cells = pd.DataFrame(
         {
-            target.name: errors.bands["band"],
-            "n": errors.bands["n"].map(str),
-            "MAE [95 %]": [interval(*row, "", 1) for row in _with_ends(errors, "mae")],
-            "bias [95 %]": [interval(*row, "+", 1) for row in _with_ends(errors, "bias")],
+            target.name: band["band"],
+            "n": str(band["n"]),
+            "MAE [95 %]": interval(band["mae"], band["mae_low"], band["mae_high"], "", 1),
+            "bias [95 %]": interval(band["bias"], band["bias_low"], band["bias_high"], "+", 1),
         }
+        for band in errors.bands.to_dict("records")
     )
     caption = (
         f"MAE and bias of that trial by {target.name}. Positive bias: predicted too high. Models "
@@ -143,22 +143,16 @@ def _mean(name: str, values: np.ndarray) -> dict[str, float]:
     return {name: float(values.mean()), names.low(name): low, names.high(name): high}
 
 
-def _with_ends(errors: FaceErrors, name: str) -> list[tuple[float, float, float]]:
-    """Returns the mean of each band with the ends of its interval."""
-    columns = [name, names.low(name), names.high(name)]
-    return [(mean, low, high) for mean, low, high in errors.bands[columns].to_numpy(float)]
-
-
 def _bands_figure(errors: FaceErrors) -> Figure:
     """Returns MAE and bias by band, with intervals."""
     labels = [f"{row.band}\nn={row.n}" for row in errors.bands.itertuples()]
     positions = np.arange(len(labels))
     figure = Figure(figsize=(WIDTH, 5.4), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
-    mae, bias = (np.array(_with_ends(errors, name)) for name in ("mae", "bias"))
-    upper.bar(positions, mae[:, 0], yerr=_halves(mae), capsize=3, color=TRAIN, alpha=0.75,
+    (mae, mae_halves), (bias, bias_halves) = (_bars(errors.bands, key) for key in ("mae", "bias"))
+    upper.bar(positions, mae, yerr=mae_halves, capsize=3, color=TRAIN, alpha=0.75,
               label="MAE, 95 % interval")  # fmt: skip
-    lower.errorbar(positions, bias[:, 0], yerr=_halves(bias), fmt="o", capsize=3, color=VAL,
+    lower.errorbar(positions, bias, yerr=bias_halves, fmt="o", capsize=3, color=VAL,
                    label="bias, 95 % interval")  # fmt: skip
     lower.axhline(0, color="0.2", linewidth=1)
     name, unit = errors.target.name, errors.target.unit
@@ -172,6 +166,7 @@ def _bands_figure(errors: FaceErrors) -> Figure:
     return figure
 
 
-def _halves(rows: np.ndarray) -> np.ndarray:
-    """Returns the lengths of error bars from (value, low, high); 0 without an interval."""
-    return np.nan_to_num(np.abs(rows[:, 1:] - rows[:, :1])).T
+def _bars(bands: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns means and lengths of error bars, which are 0 without an interval."""
+    value, low, high = bands[[name, names.low(name), names.high(name)]].to_numpy(float).T
+    return value, np.nan_to_num([value - low, high - value])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from src.config.schema import Layout
 from src.core.metrics import band_name
@@ -13,7 +14,6 @@ from src.exploration.labels import (
     band_counts,
     chance_distance,
     describe,
-    distance,
     seed_labels,
 )
 from src.exploration.survey import Survey
@@ -164,15 +164,12 @@ def _sizes(faces: pd.DataFrame) -> Table:
 
 def _measures(survey: Survey) -> Table:
     heading = f"rank correlation with {survey.target.name}"
-    rows = []
-    for name, unit in MEASURES.items():
-        column = survey.faces[name].astype(float)
-        low, median, high = np.percentile(column, [5, 50, 95])
-        rows.append({
-            "measure": name, "mean": column.mean(), "sd": column.std(), "5 %": low,
-            "median": median, "95 %": high, heading: rank_correlation(survey, name), "unit": unit,
-        })  # fmt: skip
-    values = pd.DataFrame(rows)
+    columns = survey.faces[list(MEASURES)].astype(float)
+    values = pd.DataFrame({"mean": columns.mean(), "sd": columns.std()})
+    values[["5 %", "median", "95 %"]] = np.percentile(columns, [5, 50, 95], axis=0).T
+    values[heading] = [rank_correlation(survey, name) for name in MEASURES]
+    values["unit"] = list(MEASURES.values())
+    values = values.reset_index(names="measure")
     formats = dict.fromkeys(("mean", "sd", "5 %", "median", "95 %"), "{:.1f}")
     return Table(
         "measures",
@@ -184,14 +181,9 @@ def _measures(survey: Survey) -> Table:
 
 
 def _traits(flags: dict[str, pd.Series]) -> Table:
-    values = pd.DataFrame(
-        {
-            "trait": list(flags),
-            "faces": [int(flag.sum()) for flag in flags.values()],
-            "share": [float(flag.mean()) for flag in flags.values()],
-            "rule": list(_TRAITS.values()),
-        }
-    )
+    shown = pd.DataFrame(flags)
+    values = pd.DataFrame({"faces": shown.sum(), "share": shown.mean(), "rule": _TRAITS})
+    values = values.reset_index(names="trait")
     return Table(
         "trait_shares",
         formatted(values, {"share": percent}),
@@ -206,17 +198,13 @@ def _traits(flags: dict[str, pd.Series]) -> Table:
 
 def _split(survey: Survey) -> list[Block]:
     parts = [part for part in PARTS if len(survey.part(part))]
-    train = survey.part(parts[0])["label"].to_numpy()
-    rows = []
-    for part in parts:
-        labels = survey.part(part)["label"].to_numpy()
-        is_first = part == parts[0]
-        rows.append({
-            "part": part, "share": len(labels) / len(survey.faces), **describe(labels),
-            "distance": np.nan if is_first else distance(labels, train),
-            "by chance": np.nan if is_first else chance_distance(len(labels), len(train)),
-        })  # fmt: skip
-    values = pd.DataFrame(rows).drop(columns=["min", "max"]).astype({"n": int})
+    first, *others = [survey.part(part)["label"].to_numpy() for part in parts]
+    values = pd.DataFrame([describe(labels) for labels in (first, *others)])
+    values = values.drop(columns=["min", "max"]).astype({"n": int})
+    values.insert(0, "part", parts)
+    values.insert(1, "share", values["n"] / len(survey.faces))
+    values["distance"] = [np.nan, *(stats.ks_2samp(each, first).statistic for each in others)]
+    values["by chance"] = [np.nan, *(chance_distance(len(each), len(first)) for each in others)]
     formats: Formats = {"share": percent, "n": "{:,}", "mean": "{:.2f}", "sd": "{:.1f}"}
     formats = {**formats, **dict.fromkeys(("25 %", "median", "75 %"), "{:g}"),
                **dict.fromkeys(("distance", "by chance"), "{:.4f}")}  # fmt: skip

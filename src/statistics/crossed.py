@@ -93,8 +93,9 @@ class CrossedFit:
         return np.asarray(contrast - contrast @ self._inverse @ self._design)
 
     def value(self, contrast: np.ndarray) -> float:
-        """Returns the combination's least-squares value, in the outcome's unit."""
-        return float(contrast @ self._inverse @ self._outcome.values)
+        """Returns the combination's least-squares value; NaN if it is not estimable."""
+        value = float(contrast @ self._inverse @ self._outcome.values)
+        return value if self.is_estimable(contrast) else math.nan
 
     def estimate(self, contrast: np.ndarray, confidence: float = 0.95) -> Estimate | None:
         """Returns the combination with its interval over other trainings and other faces.

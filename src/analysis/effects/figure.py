@@ -1,7 +1,5 @@
 """Effect figures of the report."""
 
-import math
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,7 +7,7 @@ from matplotlib.figure import Figure
 from src.analysis.effects.numbers import LABELS, Effect, Effects, unit_of
 from src.analysis.formatting import short, with_unit
 from src.analysis.study_data import StudyData
-from src.analysis.style import MUTED, TRAIN, VAL, WIDTH, legend_below, one_axes
+from src.analysis.style import MUTED, TRAIN, VAL, WIDTH, draw_interval, legend_below, row_axes
 from src.config.schema import ClaimOutcome
 from src.core import names
 from src.records.terms import Terms
@@ -21,14 +19,11 @@ def effects_forest(effects: Effects, outcome: ClaimOutcome, terms: Terms) -> Fig
     """Returns the effect of each change of a hyperparameter on one outcome, with its interval."""
     rows = [each for each in effects.effects if each.outcome is outcome]
     changes = [f"{short(effect.key)}\n{effect.low} → {effect.high}" for effect in rows]
-    figure, axes = one_axes(1.5 + 0.42 * len(rows), changes)
+    xlabel = f"effect on {LABELS[outcome]} ({unit_of(outcome, terms)}), 95 % interval"
+    figure, axes = row_axes(changes, 0.42, xlabel)
     for index, effect in enumerate(rows):
         _effect_line(axes, index, effect)
     axes.axvline(0, color="0.2", linewidth=1)
-    axes.set_yticks(range(len(rows)), changes, fontsize=9)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel(f"effect on {LABELS[outcome]} ({unit_of(outcome, terms)}), 95 % interval")
-    axes.grid(axis="x", alpha=0.3)
     axes.plot([], [], "o", color=VAL, label="significant after correction")
     axes.plot([], [], "s", color=MUTED, fillstyle="none", label="not significant")
     legend_below(figure, axes)
@@ -74,28 +69,20 @@ def importances(effects: Effects) -> Figure:
     """Returns the permutation importance of each hyperparameter in a random forest."""
     labels = [short(key) for key in effects.importances]
     means, spreads = np.array(list(effects.importances.values())).T
-    figure, axes = one_axes(1.5 + 0.36 * len(labels), labels)
+    figure, axes = row_axes(labels, 0.36, "decrease of the forest's R² when shuffled")
     axes.barh(range(len(labels)), means, xerr=spreads, color=TRAIN, alpha=0.75, capsize=3,
               label="mean ± sd over shuffles")  # fmt: skip
-    axes.set_yticks(range(len(labels)), labels, fontsize=9)
-    axes.invert_yaxis()
-    axes.set_xlabel("decrease of the forest's R² when shuffled")
-    axes.grid(axis="x", alpha=0.3)
     legend_below(figure, axes)
     return figure
 
 
 def _effect_line(axes: Axes, index: int, effect: Effect) -> None:
-    if effect.estimate is None:
-        if math.isfinite(effect.value):
-            axes.plot(effect.value, index, "x", color=MUTED)
-        note = "confounded" if effect.confounded_with else "no interval"
-        axes.annotate(f" {note}", (effect.value if math.isfinite(effect.value) else 0, index),
-                      fontsize=9, va="center")  # fmt: skip
-        return
     estimate = effect.estimate
-    is_filled = effect.is_significant
-    half = [[estimate.value - estimate.low], [estimate.high - estimate.value]]
-    axes.errorbar(estimate.value, index, xerr=half, capsize=3, markersize=6,
-                  fmt="o" if is_filled else "s", color=VAL if is_filled else MUTED,
-                  fillstyle="full" if is_filled else "none")  # fmt: skip
+    if estimate is None:
+        axes.plot(effect.value, index, "x", color=MUTED)
+        note = "confounded" if effect.confounded_with else "no interval"
+        place = float(np.nan_to_num(effect.value)), index
+        axes.annotate(f" {note}", place, fontsize=9, va="center")
+        return
+    ends = estimate.low, estimate.high
+    draw_interval(axes, index, estimate.value, *ends, is_filled=effect.is_significant)

@@ -155,11 +155,13 @@ def _owners(model: Sequence[Factor]) -> np.ndarray:
 def confounded_with(
     model: Sequence[Factor], factor: Factor, fit: CrossedFit, weights: np.ndarray
 ) -> tuple[str, ...]:
-    """Returns the hyperparameters that a contrast is confounded with.
+    """Returns the hyperparameters that a contrast is confounded with; none if it is estimable.
 
     Those that always changed with it, if there are any; else those whose terms are in the part of
     the contrast that the trials do not identify.
     """
+    if fit.is_estimable(weights):
+        return ()
     together = always_changed_with(model, factor)
     if together:
         return together

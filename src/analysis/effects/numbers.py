@@ -147,16 +147,12 @@ def estimate_effects(study: StudyData) -> Effects:
         freedom = fit.degrees_of_freedom
         effects += _main_effects(model, fit, outcome)
         tested += _interactions(model, matrix, data.values, outcome)
-    importances, score = _importances(model, study.values(study.terms.objective.metric))
-    corrected, pairs = _corrected(effects, tested)
     return Effects(
-        factors=model,
-        effects=corrected,
-        interactions=pairs,
-        importances=importances,
-        forest_score=score,
+        model,
+        *_corrected(effects, tested),
+        *_importances(model, study.values(study.terms.objective.metric)),
         degrees_of_freedom=freedom,
-        smallest_detectable=_smallest_detectable(corrected, len(pairs)),
+        smallest_detectable=_smallest_detectable(effects, len(tested)),
     )
 
 
@@ -165,14 +161,10 @@ def _main_effects(model: Sequence[Factor], fit: CrossedFit, outcome: ClaimOutcom
     for factor in model:
         for contrast in factor.contrasts:
             weights = in_design(model, factor, contrast.weights)
-            can_tell = fit.is_estimable(weights)
             rows.append(
                 Effect(
-                    factor.key, outcome, contrast.low, contrast.high,
-                    fit.value(weights) if can_tell else np.nan,
-                    fit.estimate(weights),
-                    np.nan,
-                    () if can_tell else confounded_with(model, factor, fit, weights),
+                    factor.key, outcome, contrast.low, contrast.high, fit.value(weights),
+                    fit.estimate(weights), np.nan, confounded_with(model, factor, fit, weights),
                 )
             )  # fmt: skip
     return rows

@@ -124,6 +124,7 @@ def _leader(
     study: StudyData, trials: Sequence[TrialRecord], ends: Sequence[float], mark: bool | None
 ) -> Leader:
     is_last = study.terms.objective.keeps_last_epoch
+    runs = [trial.run_id for trial in trials]
 
     def mean(metric: str) -> float:
         return float(np.mean([trial.metrics.get(metric, math.nan) for trial in trials]))
@@ -138,7 +139,7 @@ def _leader(
         gap=mean(names.LAST_GAP if is_last else names.BEST_GAP),
         best_epoch=mean(names.BEST_EPOCH),
         seconds_per_epoch=mean(names.SECONDS_PER_EPOCH),
-        verdicts=tuple(study.verdict(trial) for trial in trials if trial.run_id in study.overfitting),
+        verdicts=tuple(study.overfitting[key].verdict for key in runs if key in study.overfitting),
         could_be_best=mark,
     )
 
