@@ -125,15 +125,16 @@ def _judge_level(
     value = float(study.values(METRICS[claim.moves])[members].mean())
     number, unit = best.trials[0].number, unit_of(claim.moves, study.terms)
     name = f"best configuration (trial {number}): " if number else "best configuration: "
-    estimate = fit.mean_of(weights)
+    estimate = fit.mean_of(weights, confidence)
     if not outcome.errors:  # the fit has no variance between faces: add that of the records
         of_faces = float(study.recorded_errors(METRICS[claim.moves])[members].mean())
         error = math.hypot(estimate.standard_error if estimate else 0.0, of_faces)
-        estimate = Estimate.of_normal(value, error) if math.isfinite(error) else None
+        known = math.isfinite(error)
+        estimate = Estimate.of_normal(value, error, confidence) if known else None
     if estimate is None:
         reason = f"{name}{value:+.2f} {unit}, without an interval."
         return Judgement(claim, Answer.not_resolved, reason)
-    judgement = _answered(claim, estimate.at(confidence), name, unit, len(members), confidence)
+    judgement = _answered(claim, estimate, name, unit, len(members), confidence)
     if fit.degrees_of_freedom == 0:
         scope = "over other faces, not over other trainings"
         return replace(judgement, reason=f"{judgement.reason}, {scope}")

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 
 from src.analysis.checks import checks_section
 from src.analysis.claims import Judgement, conclusions_section, judge_claims
-from src.analysis.cost import cost_section
 from src.analysis.effects.numbers import estimate_effects
 from src.analysis.effects.section import effects_section
 from src.analysis.faces import face_errors, faces_section
 from src.analysis.formatting import capitalized, count, name_of, number
 from src.analysis.leaderboard.numbers import Leaderboard, leaderboard
 from src.analysis.leaderboard.section import leaderboard_section
+from src.analysis.origin import cost_section, reproduce_section
 from src.analysis.overfitting.section import overfitting_section
-from src.analysis.reproduce import reproduce_section
 from src.analysis.study_data import StudyData
 from src.core.names import State
 from src.pages.blocks import Document

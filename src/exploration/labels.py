@@ -26,10 +26,9 @@ def describe(labels: np.ndarray) -> dict[str, float]:
 
     The standard deviation of one label is NaN.
     """
-    described = pd.Series(labels, dtype=np.float64).describe()
-    names = {"count": "n", "mean": "mean", "std": "sd", "min": "min",
-             "25%": "25 %", "50%": "median", "75%": "75 %", "max": "max"}  # fmt: skip
-    return {name: float(described[key]) for key, name in names.items()}
+    names = {"count": "n", "std": "sd", "25%": "25 %", "50%": "median", "75%": "75 %"}
+    described = pd.Series(labels, dtype=np.float64).describe().rename(names)
+    return {str(name): value for name, value in described.items()}
 
 
 def band_counts(labels: np.ndarray, bands: Bands) -> np.ndarray:

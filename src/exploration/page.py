@@ -100,16 +100,14 @@ def _bands(survey: Survey, heading: str, seed: np.ndarray | None) -> Table:
     counts = band_counts(survey.labels, bands)
     names = [band_name(*band) for band in bands]
     values = pd.DataFrame({heading: names, "n": counts, "share": counts / counts.sum()})
-    formats: Formats = {"n": "{:,}", "share": percent}
     if seed is not None:
         values["seed study's share"] = band_counts(seed, bands) / len(seed)
-        formats = {**formats, "seed study's share": percent}
     caption = f"Labels in each band, in {survey.target.unit}"
     if survey.has_pictures:
         caption += ", and the usable faces in each part of the split"
         for part in PARTS:
             values[part] = band_counts(survey.part(part)["label"].to_numpy(), bands)
-        formats = {**formats, **dict.fromkeys(PARTS, "{:,}")}
+    formats: Formats = {name: percent if "share" in name else "{:,}" for name in values.columns[1:]}
     cells = formatted(values, formats)
     return Table(f"{survey.target.column}_bands", cells, f"{caption}.", values=values)
 
@@ -261,8 +259,7 @@ def _findings(survey: Survey) -> Block:
     if findings.empty:
         return Text(f"All {survey.num_rows:,} rows can be used, and none repeats another.")
     groups = findings.groupby(["reason", "action"], sort=False)["row"]
-    cells = groups.agg(["size", _first_rows]).reset_index()
-    cells.columns = pd.Index(["reason", "action", "number", "rows"])
+    cells = groups.agg(number="size", rows=_first_rows).reset_index()
     cells = cells.sort_values("number", ascending=False, kind="stable")
     return Table(
         "findings",

@@ -27,10 +27,7 @@ def as_html(document: Document, pictures: Mapping[str, bytes] | None = None) -> 
         pictures: PNG files of its figures by name; None to draw them.
     """
     drawn = pictures or {picture.name: picture_png(picture) for picture in document.pictures}
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     environment.filters |= {
         "markdown": _markdown,
         "data_uri": _data_uri,

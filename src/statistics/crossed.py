@@ -52,13 +52,9 @@ class Estimate:
     degrees_of_freedom: float
 
     @classmethod
-    def of_normal(cls, value: float, standard_error: float) -> "Estimate":
+    def of_normal(cls, value: float, standard_error: float, confidence: float) -> "Estimate":
         """Returns the estimate of a number with a known standard error."""
-        return _estimate(value, standard_error**2, 1e9, 0.95)
-
-    def at(self, confidence: float) -> "Estimate":
-        """Returns the estimate with an interval of another coverage, in (0, 1)."""
-        return _estimate(self.value, self.standard_error**2, self.degrees_of_freedom, confidence)
+        return _estimate(value, standard_error**2, 1e9, confidence)
 
 
 class CrossedFit:
@@ -106,7 +102,7 @@ class CrossedFit:
             return None
         return self._weighted(contrast @ self._inverse, confidence)
 
-    def mean_of(self, weights: np.ndarray) -> Estimate | None:
+    def mean_of(self, weights: np.ndarray, confidence: float) -> Estimate | None:
         """Returns a weighted mean of the trials' own outcomes; None if it has no interval.
 
         Without a degree of freedom the interval is over other faces only, for these trained
@@ -114,10 +110,11 @@ class CrossedFit:
 
         Args:
             weights: Shape `(num_trials,)`.
+            confidence: Coverage, in (0, 1).
         """
         if self.degrees_of_freedom == 0 and not self._outcome.errors:
             return None
-        return self._weighted(weights, 0.95)
+        return self._weighted(weights, confidence)
 
     def _weighted(self, weights: np.ndarray, confidence: float) -> Estimate:
         leverage = float(weights @ weights)

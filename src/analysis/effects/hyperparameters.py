@@ -61,10 +61,8 @@ class Factor:
     @cached_property
     def levels(self) -> tuple[str, ...]:
         """Distinct values, in numeric order where they are numbers."""
-        if self.numbers is None:
-            return tuple(sorted(set(self.texts)))
-        sizes = dict(zip(self.texts, self.numbers, strict=True))
-        return tuple(sorted(sizes, key=lambda text: (sizes[text], text)))
+        sizes = [0.0] * len(self.texts) if self.numbers is None else self.numbers
+        return tuple(text for _, text in sorted(set(zip(sizes, self.texts, strict=True))))
 
     @property
     def is_logarithmic(self) -> bool:

@@ -6,7 +6,6 @@ import pandas as pd
 
 from src.analysis.effects import figure
 from src.analysis.effects.numbers import LABELS, Effect, Effects, unit_of
-from src.analysis.effects.parallel import parallel_coordinates, parallel_coordinates_interactive
 from src.analysis.formatting import capitalized, count, interval, number, short
 from src.analysis.study_data import StudyData
 from src.config.schema import ClaimOutcome
@@ -38,10 +37,10 @@ def effects_section(study: StudyData, effects: Effects) -> Section:
         Text(_interactions(effects, terms)),
         Picture(
             "parallel_coordinates",
-            parallel_coordinates(study, effects),
+            figure.parallel_coordinates(study, effects),
             f"A line for each trial, through its hyperparameters to its {terms.phrase}. On the "
             "interactive page, drag along an axis to select trials.",
-            parallel_coordinates_interactive(study, effects),
+            figure.parallel_coordinates_interactive(study, effects),
         ),
     ]
     if effects.importances:

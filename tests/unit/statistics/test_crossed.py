@@ -30,7 +30,7 @@ def test_without_faces_it_is_ordinary_least_squares() -> None:
         assert estimate.value == pytest.approx(peer.params[place])
         assert (estimate.low, estimate.high) == pytest.approx(tuple(peer.conf_int()[place]))
         assert estimate.p_value == pytest.approx(peer.pvalues[place])
-        wider = estimate.at(0.99)
+        wider = fit.estimate(unit(design.shape[1], place), 0.99)
         assert (wider.low, wider.high) == pytest.approx(tuple(peer.conf_int(0.01)[place]))
 
 
