@@ -8,7 +8,7 @@ from src.analysis.checks import checks_section
 from src.analysis.claims import Judgement, conclusions_section, judge_claims
 from src.analysis.effects.numbers import estimate_effects
 from src.analysis.effects.section import effects_section
-from src.analysis.faces import face_errors, faces_section
+from src.analysis.faces import faces_section
 from src.analysis.formatting import capitalized, count, name_of, number
 from src.analysis.leaderboard.numbers import Leaderboard, leaderboard
 from src.analysis.leaderboard.section import leaderboard_section
@@ -26,7 +26,7 @@ def study_document(study: StudyData, worst_faces: Sequence[bytes] = ()) -> Docum
 
     Args:
         study: With trials in any state, or none.
-        worst_faces: Pictures of `face_errors(study).worst`, where they could be read.
+        worst_faces: See `faces_section`.
     """
     board = leaderboard(study)
     effects = estimate_effects(study)
@@ -37,7 +37,7 @@ def study_document(study: StudyData, worst_faces: Sequence[bytes] = ()) -> Docum
         overfitting_section(study, board),
         effects_section(study, effects),
         checks_section(study, board, effects),
-        faces_section(face_errors(study), worst_faces),
+        faces_section(study, worst_faces),
         cost_section(study),
         reproduce_section(study),
     ]

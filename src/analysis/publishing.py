@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from src.analysis.document import study_document
-from src.analysis.faces import face_errors
+from src.analysis.faces import most_accurate, worst
 from src.analysis.study_data import StudyData
 from src.core.errors import UsageError
 from src.data.sample import data_set_folder
@@ -86,16 +86,17 @@ def _around_report(readme: Path) -> tuple[str, str]:
 
 def _worst_faces(study: StudyData) -> Sequence[bytes]:
     """Returns pictures of the best trial's worst faces; none if the data set is not available."""
-    errors = face_errors(study)
-    if errors is None:
+    found = most_accurate(study)
+    if found is None:
         return []
-    params = errors.trial.params
+    trial, faces = found
+    params = trial.params
     if params.get("data.layout") == "sample":
         drawn = Path(params["data.cache_dir"]) / "sample"
         root = data_set_folder(int(params["data.num_images"]), drawn)
     else:
         root = Path(params.get("data.root", ""))
-    files = [root / name for name in errors.worst["file_name"]]
+    files = [root / name for name in worst(faces)["file_name"]]
     if "data.max_pixels" not in params or not all(file.is_file() for file in files):
         return []
     return [thumbnail(file, int(params["data.max_pixels"])) for file in files]
