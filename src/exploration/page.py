@@ -135,8 +135,7 @@ def _pictures(survey: Survey) -> list[Block]:
         Picture(
             "light",
             figures.light(faces),
-            "Light and sharpness of the original files. Extreme pictures are nearly black, "
-            "overexposed or blurred; the galleries below show them.",
+            "Light and sharpness of the original files; extreme pictures are shown below.",
         ),
         _measures(survey),
         *gallery.extremes(survey),
@@ -185,11 +184,10 @@ def _traits(flags: dict[str, pd.Series]) -> Table:
     return Table(
         "trait_shares",
         formatted(values, {"share": percent}),
-        "Frequency of each trait. The face detector makes errors: on aligned photographs it finds "
-        "none in 5 %, of which half are turned or tilted, one in eight is covered by a hand, a hat "
-        "or a watermark, and the rest show plain faces. Of faces that it had found it missed 94 % "
-        "tilted by 30°, 85 % with one half covered, 38 % with covered eyes, 20 % with a covered "
-        "mouth. Its results for drawn faces are meaningless.",
+        "Frequency of each trait. The face detector makes errors: it finds none in 5 % of aligned "
+        "photographs. Of faces that it had found it missed 94 % tilted by 30°, 85 % with one half "
+        "covered, 38 % with covered eyes, 20 % with a covered mouth. Its results for drawn faces "
+        "are meaningless.",
         values=values,
     )
 
@@ -245,8 +243,7 @@ def _faults(survey: Survey) -> list[Block]:
         )  # fmt: skip
         caption = (
             f"{len(pairs):,} pairs of near-duplicates: one photograph, stored at another size or "
-            "quality (shrunk to 16 × 16 px they correlate with 0.995 or more). The split may "
-            "divide them between parts."
+            "quality (shrunk to 16 × 16 px they correlate with 0.995 or more)."
         )
         values = pairs.rename(columns=lambda name: name.replace("label", column))
         blocks.append(Table("near_duplicates", cells, caption, values=values))
@@ -264,9 +261,8 @@ def _findings(survey: Survey) -> Block:
     return Table(
         "findings",
         formatted(cells, {"number": "{:,}"}),
-        "Rows that were dropped, or kept although remarkable, numbered from below the header of "
-        "the table. Duplicates have the same bytes under another name; conflicting ones have "
-        "another label. The CSV lists every row.",
+        "Rows that were dropped, or kept although remarkable, numbered from 1. Duplicates have the "
+        "same bytes; conflicting ones have another label. The CSV lists every row.",
         values=findings.rename(columns={"label_text": survey.target.text_column}),
     )
 

@@ -31,6 +31,7 @@ LABELS = {
     ClaimOutcome.gap: "generalisation gap",
     ClaimOutcome.seconds_per_epoch: "time per epoch",
 }
+_PARTS = {ClaimOutcome.val_mae: ("val",), ClaimOutcome.gap: ("val", "train")}
 _ALPHA = 0.05
 _MIN_TRIALS_FOR_IMPORTANCE = 20
 _NUM_TREES = 50
@@ -123,10 +124,10 @@ def unit_of(outcome: ClaimOutcome, terms: Terms) -> str:
 def outcome_of(study: StudyData, outcome: ClaimOutcome) -> Outcome:
     """Returns an outcome of the compared trials, with the errors of single faces where known."""
     values = study.values(METRICS[outcome])
-    parts = {ClaimOutcome.val_mae: {"val"}, ClaimOutcome.gap: {"val", "train"}}.get(outcome, set())
-    if not parts <= set(study.measured) or study.terms.objective.keeps_last_epoch:
+    parts = _PARTS.get(outcome, ())
+    if not set(parts) <= set(study.measured) or study.terms.objective.keeps_last_epoch:
         return Outcome(values)  # predictions of another epoch do not add up to the best epoch's
-    errors = [study.measured[part].errors for part in sorted(parts, reverse=True)]
+    errors = [study.measured[part].errors for part in parts]
     return Outcome(values, [each for each in errors if each.shape[1] > 1])
 
 

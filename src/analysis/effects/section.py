@@ -30,8 +30,7 @@ def effects_section(study: StudyData, effects: Effects) -> Section:
             "effect_by_level",
             figure.effect_by_level(study, effects),
             f"{capitalized(terms.phrase)} (left) and generalisation gap (right) of every trial "
-            "against each hyperparameter, and the mean of each value. Points of one value differ "
-            "by the other hyperparameters and the seed."
+            "against each hyperparameter, and the mean of each value."
             + (f" {more} more hyperparameters are not drawn." if more > 0 else ""),
         ),
         Text(_interactions(effects, terms)),
@@ -44,18 +43,14 @@ def effects_section(study: StudyData, effects: Effects) -> Section:
         ),
     ]
     if effects.importances:
-        trust = (
-            "The order of the hyperparameters is meaningful."
-            if effects.forest_score > 0.3
-            else "This is too low: the order of the hyperparameters means nothing."
-        )
+        trust = "meaningful" if effects.forest_score > 0.3 else "meaningless"
         blocks.append(
             Picture(
                 "importances",
                 figure.importances(effects),
                 f"Decrease of a random forest's R² for the {terms.phrase} when a hyperparameter "
                 "is shuffled (scikit-learn). R² on trials that its trees have not seen: "
-                f"{effects.forest_score:.2f}. {trust}",
+                f"{effects.forest_score:.2f}; the order of the hyperparameters is {trust}.",
             )
         )
     return Section(title, blocks)
@@ -93,10 +88,7 @@ def _model(study: StudyData, effects: Effects) -> str:
             "hyperparameters, which the table names."
         )
     if effects.degrees_of_freedom == 0:
-        words.append(
-            "Without a degree of freedom the variance between trials is unknown: differences are "
-            "those of single trainings, and no effect has an interval."
-        )
+        words.append("Differences are those of single trainings; no effect has an interval.")
     return " ".join(words)
 
 

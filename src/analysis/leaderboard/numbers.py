@@ -80,8 +80,7 @@ def leaderboard(study: StudyData) -> Leaderboard:
             marks = _unpaired_test(means, errors)
             method = (
                 "Errors of single faces were not kept: intervals are as recorded, and the test is "
-                "unpaired (Holm). It is rough: it ignores that the trials share their faces, and "
-                "that seeds differ."
+                "unpaired (Holm), as if the trials had different faces and equal seeds."
             )
         else:
             method = (
@@ -153,9 +152,8 @@ def _method(study: StudyData, contenders: Contenders) -> str:
             f"replicates, pooled, {contenders.degrees_of_freedom} degrees of freedom); {test}."
         )
     return (
-        f"Intervals: 95 %, bootstrap over {faces}; {test}. There are no replicates: the variance "
-        "between seeds is not included, so the test compares these trained models, not their "
-        "configurations."
+        f"Intervals: 95 %, bootstrap over {faces}; {test}. Without replicates the variance between "
+        "seeds is unknown: the test compares these trained models, not their configurations."
     )
 
 

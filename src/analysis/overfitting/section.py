@@ -37,9 +37,8 @@ def overfitting_section(study: StudyData, board: Leaderboard) -> Section:
                 "gap_against_mae",
                 figure.gap_against_mae(study),
                 "Generalisation gap of each trial against its validation MAE, both in its best "
-                "epoch. Lower left is better; no trial is better in both than one on the dashed "
-                "Pareto front. A small gap alone is no merit: a model that learns nothing has "
-                "none.",
+                "epoch. No trial is better in both than one on the dashed Pareto front. A small "
+                "gap alone is no merit: a model that learns nothing has none.",
                 figure.gap_against_mae_interactive(study),
             )
         )
