@@ -45,7 +45,7 @@ def checks_section(study: StudyData, board: Leaderboard, effects: Effects) -> Se
 def _boundary(study: StudyData, board: Leaderboard, effects: Effects) -> Check:
     ordered = [factor for factor in effects.factors if factor.numbers is not None]
     if not board.leaders or not ordered:
-        return (False, "No ordered hyperparameter was varied.")
+        return False, "No ordered hyperparameter was varied."
     best = board.leaders[0].configuration
     edges, pairs = [], []
     for factor in ordered:
@@ -63,7 +63,7 @@ def _boundary(study: StudyData, board: Leaderboard, effects: Effects) -> Check:
         words.append(f"Not checked, as only two values were tried: {', '.join(pairs)}.")
     if not words:
         words.append("Every value is between others that were tried.")
-    return (not edges and len(pairs) < len(ordered), " ".join(words))
+    return not edges and len(pairs) < len(ordered), " ".join(words)
 
 
 def _sampling(study: StudyData, effects: Effects) -> Check:
@@ -78,7 +78,7 @@ def _sampling(study: StudyData, effects: Effects) -> Check:
         )
     elif effects.factors:
         words += " No degree of freedom is left: no effect has an interval."
-    return (study.has_replicates and effects.degrees_of_freedom >= 6, words)
+    return study.has_replicates and effects.degrees_of_freedom >= 6, words
 
 
 def _infeasible(study: StudyData) -> Check:
@@ -89,11 +89,11 @@ def _infeasible(study: StudyData) -> Check:
     complete = [trial for trial in study.trials if trial.state is State.COMPLETE]
     lost = sum(diverged(trial, study.terms.objective) for trial in complete)
     if not ended:
-        return (False, "No trial has ended.")
+        return False, "No trial has ended."
     words = f"{infeasible} infeasible and {failed} failed of {ended} ended trials."
     if lost:
         words += f" {lost} more diverged."
-    return (infeasible + failed + lost <= 0.1 * ended, words)
+    return infeasible + failed + lost <= 0.1 * ended, words
 
 
 def _curves(study: StudyData) -> Check:
@@ -105,9 +105,9 @@ def _curves(study: StudyData) -> Check:
         total += 1
         late += int(np.nanargmin(val) + 1 > (1 - _LATE_SHARE) * len(val))
     if not total:
-        return (False, "No curve has three epochs.")
+        return False, "No curve has three epochs."
     words = (
         f"In {late} of {total} trials the best epoch is in the last tenth: "
         f"{'longer training could change the ranking' if late else 'none was still improving'}."
     )
-    return (late <= total / 4, words)
+    return late <= total / 4, words

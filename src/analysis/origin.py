@@ -20,7 +20,7 @@ def cost_section(study: StudyData) -> Section:
     energy = "Energy: unknown (no power was recorded)."
     if known:
         number = count(len(known), "trial")
-        energy = f"GPUs: {sum(known):.2f} kWh ({number}, by the last reading of their power)."
+        energy = f"Energy of the GPUs: {sum(known):.2f} kWh ({number}, by their last reading)."
     words = (
         f"{count(len(seconds), 'trial')}, {len(study.curves):,} epochs, "
         f"{spell_seconds(sum(seconds))} of trial time. {energy}"

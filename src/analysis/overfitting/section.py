@@ -37,8 +37,8 @@ def overfitting_section(study: StudyData, board: Leaderboard) -> Section:
                 "gap_against_mae",
                 figure.gap_against_mae(study),
                 "Generalisation gap of each trial against its validation MAE, both in its best "
-                "epoch. No trial is better in both than one on the dashed Pareto front. A small "
-                "gap alone is no merit: a model that learns nothing has none.",
+                "epoch; lower left is better. No trial is better in both than one on the dashed "
+                "Pareto front. A small gap alone is no merit: an untrained model has none.",
                 figure.gap_against_mae_interactive(study),
             )
         )
