@@ -14,12 +14,12 @@ def eda(tree: DictConfig) -> None:
     with explained_errors():
         config = to_config(tree)
         with large_imports():
-            from src.exploration import explore
-        shown = explore(config)
-    print(f"{shown.page.summary}\n")
-    if shown.path is not None:
-        print(f"The page: {shown.path}")
-    print(f"`mlflow ui` shows it at {shown.address}")
+            from src.exploration.publishing import explore
+        summary, path, address = explore(config)
+    print(f"{summary}\n")
+    if path is not None:
+        print(f"The page: {path}")
+    print(f"`mlflow ui` shows it at {address}")
 
 
 def main() -> None:

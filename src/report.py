@@ -9,8 +9,6 @@ from src.config.schema import ClaimConfig
 from src.core.errors import UsageError
 from src.core.imports import large_imports
 
-_EXPERIMENTS = Path("experiments")
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads a study, writes its report, and prints where it is."""
@@ -53,21 +51,22 @@ def _report(experiment: str | None, study: str, claims_file: str | None) -> None
     links = save_views(
         data.experiment_id, study, varied_keys(data.trials), axis_keys(data.trials), terms
     )
-    published = publish(data, _EXPERIMENTS)
+    folder = Path("experiments", study)
+    answer, page, address = publish(data, folder)
     if data.parent_id:
         views = study_links(data.experiment_id, study, page="").markdown()
         summary = headline(data.trials, terms)
         text = description(data.question, summary, views, data.trials, terms)
         find_study(experiment, study).set_tags(data.parent_id, {names.NOTE: text})
     show(table(f'Study "{study}"', data.trials, terms))
-    summary = published.summary.replace("**", "").replace("`", "")  # Markdown, for a terminal
-    print(f"\n{summary}\n")
-    print(f"Report: {published.folder}/README.md, and report.html beside it.")
-    if published.page:
-        print(f"With the worst faces: {published.page}")
+    answer = answer.replace("**", "").replace("`", "")  # Markdown, for a terminal
+    print(f"\n{answer}\n")
+    print(f"Report: {folder}/README.md, and report.html beside it.")
+    if page:
+        print(f"With the worst faces: {page}")
     print("`mlflow ui` shows")
-    if published.address:
-        print(f"the report: {published.address}")
+    if address:
+        print(f"the report: {address}")
     print(f"all trials: {links.table}\ncharts: {links.charts}")
 
 

@@ -14,7 +14,7 @@ from src.analysis.leaderboard.numbers import Leader, Leaderboard
 from src.analysis.study_data import StudyData
 from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome
 from src.pages.blocks import Section, Table
-from src.statistics import CrossedFit, Estimate, Outcome
+from src.statistics.crossed import CrossedFit, Estimate, Outcome
 
 
 class Answer(StrEnum):
@@ -34,20 +34,16 @@ class Judgement:
         answer: Supported if the whole interval is on the claimed side, contradicted if none of it
             is, else not resolved.
         reason: Effect, interval and number of trials, or why there is none.
-        estimate: Change of the outcome, or the outcome itself; None where there is no interval.
     """
 
     claim: ClaimConfig
     answer: Answer
     reason: str
-    estimate: Estimate | None
 
 
 def judge_claims(study: StudyData, board: Leaderboard) -> tuple[Judgement, ...]:
     """Returns the answer to every claim; the intervals hold together with 95 % (Bonferroni)."""
-    if not study.claims:
-        return ()
-    confidence = 1 - 0.05 / len(study.claims)
+    confidence = 1 - 0.05 / max(len(study.claims), 1)
     return tuple(_judge(study, board, claim, confidence) for claim in study.claims)
 
 
@@ -78,7 +74,7 @@ def _judge(
     count, key = len(study.compared), claim.raising
 
     def unresolved(reason: str) -> Judgement:
-        return Judgement(claim, Answer.not_resolved, reason, None)
+        return Judgement(claim, Answer.not_resolved, reason)
 
     if count == 0:
         return unresolved("No trial is complete.")
@@ -90,10 +86,10 @@ def _judge(
     for representative, others in study.merged.items():
         if key in others:
             return unresolved(f"{key} changed only together with {representative}.")
-    if key not in study.keys:
-        return unresolved(f"{key} is the same in all {count} trials.")
     model = factors(study.compared, study.keys)
-    (factor,) = [factor for factor in model if factor.key == key]
+    factor = next((factor for factor in model if factor.key == key), None)
+    if factor is None:
+        return unresolved(f"{key} is the same in all {count} trials.")
     trend = factor.trend
     if trend is None:
         return unresolved(f"The values of {key} have no order.")
@@ -129,28 +125,20 @@ def _judge_level(
     value = float(study.values(METRICS[claim.moves])[members].mean())
     number, unit = best.trials[0].number, unit_of(claim.moves, study.terms)
     name = f"best configuration (trial {number}): " if number else "best configuration: "
-    estimate = fit.mean_of(weights)
-    if not outcome.faces:  # the fit has no variance between faces: add that of the records
-        of_faces = _from_records(study, claim.moves, members)
-        errors = [each.standard_error for each in (estimate, of_faces) if each]
-        estimate = Estimate.of_normal(value, math.hypot(*errors)) if of_faces else None
+    estimate = fit.mean_of(weights, confidence)
+    if not outcome.errors:  # the fit has no variance between faces: add that of the records
+        of_faces = float(study.recorded_errors(METRICS[claim.moves])[members].mean())
+        error = math.hypot(estimate.standard_error if estimate else 0.0, of_faces)
+        known = math.isfinite(error)
+        estimate = Estimate.of_normal(value, error, confidence) if known else None
     if estimate is None:
         reason = f"{name}{value:+.2f} {unit}, without an interval."
-        return Judgement(claim, Answer.not_resolved, reason, None)
-    judgement = _answered(claim, estimate.at(confidence), name, unit, len(members), confidence)
+        return Judgement(claim, Answer.not_resolved, reason)
+    judgement = _answered(claim, estimate, name, unit, len(members), confidence)
     if fit.degrees_of_freedom == 0:
         scope = "over other faces, not over other trainings"
         return replace(judgement, reason=f"{judgement.reason}, {scope}")
     return judgement
-
-
-def _from_records(study: StudyData, moves: ClaimOutcome, members: list[int]) -> Estimate | None:
-    """Returns the mean with the trials' own intervals over faces."""
-    metric = METRICS[moves]
-    errors = study.recorded_errors(metric)[members]
-    if not np.isfinite(errors).all():
-        return None
-    return Estimate.of_normal(float(study.values(metric)[members].mean()), float(errors.mean()))
 
 
 def _answered(
@@ -167,4 +155,4 @@ def _answered(
         f"[{estimate.low:+.{decimals}f}, {estimate.high:+.{decimals}f}], "
         f"at {confidence:.2%} confidence, n = {count}"
     )
-    return Judgement(claim, answer, reason, estimate)
+    return Judgement(claim, answer, reason)

@@ -1,19 +1,19 @@
 """Report of a study as a document: the answer first, then figures, tables and its origin."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from src.analysis.checks import checks_section
 from src.analysis.claims import Judgement, conclusions_section, judge_claims
-from src.analysis.cost import cost_section
 from src.analysis.effects.numbers import estimate_effects
 from src.analysis.effects.section import effects_section
-from src.analysis.faces import face_errors, faces_section
+from src.analysis.faces import faces_section
 from src.analysis.formatting import capitalized, count, name_of, number
 from src.analysis.leaderboard.numbers import Leaderboard, leaderboard
 from src.analysis.leaderboard.section import leaderboard_section
+from src.analysis.origin import cost_section, reproduce_section
 from src.analysis.overfitting.section import overfitting_section
-from src.analysis.reproduce import reproduce_section
 from src.analysis.study_data import StudyData
 from src.core.names import State
 from src.pages.blocks import Document
@@ -26,7 +26,7 @@ def study_document(study: StudyData, worst_faces: Sequence[bytes] = ()) -> Docum
 
     Args:
         study: With trials in any state, or none.
-        worst_faces: Pictures of `face_errors(study).worst`, where they could be read.
+        worst_faces: See `faces_section`.
     """
     board = leaderboard(study)
     effects = estimate_effects(study)
@@ -37,7 +37,7 @@ def study_document(study: StudyData, worst_faces: Sequence[bytes] = ()) -> Docum
         overfitting_section(study, board),
         effects_section(study, effects),
         checks_section(study, board, effects),
-        faces_section(face_errors(study), worst_faces),
+        faces_section(study, worst_faces),
         cost_section(study),
         reproduce_section(study),
     ]
@@ -91,11 +91,11 @@ def _best(study: StudyData, board: Leaderboard) -> str:
 def _left_out(study: StudyData) -> str:
     """Returns sentences on the trials that the numbers do not contain."""
     words = []
-    running = sum(t.state in (State.RUNNING, State.WAITING) for t in study.trials)
+    by_state = Counter(trial.state for trial in study.trials)
+    running = by_state[State.RUNNING] + by_state[State.WAITING]
     if running:
         words.append(f"{count(running, 'trial')} running or waiting: this report is preliminary.")
-    complete = sum(trial.state is State.COMPLETE for trial in study.trials)
-    others = complete - len(study.compared)
+    others = by_state[State.COMPLETE] - len(study.compared)
     if others:
         words.append(
             f"{count(others, 'complete trial')} excluded from all comparisons: other faces or "

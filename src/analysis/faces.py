@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,113 +15,111 @@ from src.core import names
 from src.core.metrics import band_name, band_of
 from src.pages.blocks import Block, Faces, Picture, Section, Table, Text
 from src.records.trial import TrialRecord
-from src.statistics import mean_interval
+from src.statistics.intervals import mean_interval
 
 _NUM_WORST = 12
 
 
-@dataclass(frozen=True)
-class FaceErrors:
-    """Errors of the trial with the lowest validation MAE.
+def most_accurate(study: StudyData) -> tuple[TrialRecord, pd.DataFrame] | None:
+    """Returns the trial with the lowest validation MAE, and its faces.
 
-    Attributes:
-        trial: The trial.
-        target: The predicted quantity.
-        bands: Those that have faces, one row each: band, n, and mean absolute error and bias
-            (prediction minus label) with the ends of their 95 % intervals, `_low` and `_high`.
-        slope: Least-squares slope of prediction on label; below 1, predictions are drawn to the
-            mean. NaN if all labels are equal.
-        worst: The largest errors: file_name, label, prediction, others (median of the other
-            trials' predictions).
+    Returns:
+        The faces have the columns file_name, label, prediction, error, others (median of the other
+        trials' predictions). None if errors of single faces were not kept.
     """
-
-    trial: TrialRecord
-    target: TargetConfig
-    bands: pd.DataFrame
-    slope: float
-    worst: pd.DataFrame
-
-
-def face_errors(study: StudyData) -> FaceErrors | None:
-    """Returns the errors of the most accurate trial; None if they were not kept face by face."""
     if "val" not in study.measured:
         return None
-    measured, target = study.measured["val"], study.terms.target
+    measured = study.measured["val"]
     best = int(np.argmin(measured.errors.mean(axis=1)))
-    labels, predictions = measured.faces["label"].to_numpy(float), measured.predictions[best]
-    index = band_of(labels, target.bands)
-    bands = []
-    for band, (low, high) in enumerate(target.bands):
-        signed = (predictions - labels)[index == band]
-        if len(signed):
-            row = {"band": band_name(low, high), "n": len(signed)}
-            bands.append({**row, **_mean("mae", np.abs(signed)), **_mean("bias", signed)})
-    order = np.argsort(-measured.errors[best], kind="stable")[:_NUM_WORST]
     others = np.delete(measured.predictions, best, axis=0)
-    worst = measured.faces[["file_name", "label"]].iloc[order].assign(
-        prediction=predictions[order],
-        others=np.median(others, axis=0)[order] if len(others) else np.nan,
-    )  # fmt: skip
-    variance = float(np.var(labels))
-    slope = float(np.cov(labels, predictions, bias=True)[0, 1]) / variance if variance else np.nan
-    return FaceErrors(study.compared[best], target, pd.DataFrame(bands), slope, worst)
+    faces = measured.faces[["file_name", "label"]].assign(
+        prediction=measured.predictions[best],
+        error=measured.errors[best],
+        others=np.median(others, axis=0) if len(others) else np.nan,
+    )
+    return study.compared[best], faces
 
 
-def faces_section(errors: FaceErrors | None, worst_faces: Sequence[bytes]) -> Section:
+def worst(faces: pd.DataFrame) -> pd.DataFrame:
+    """Returns the faces with the largest errors, the largest first."""
+    return faces.sort_values("error", ascending=False, kind="stable").head(_NUM_WORST)
+
+
+def faces_section(study: StudyData, worst_faces: Sequence[bytes]) -> Section:
     """Returns the section; without blocks if errors of single faces were not kept.
 
     Args:
-        errors: The study's.
-        worst_faces: Pictures of `errors.worst`; empty where they could not be read.
+        study: With trials in any state, or none.
+        worst_faces: Pictures of the `worst` faces; empty where they could not be read.
     """
-    if errors is None:
+    found, target = most_accurate(study), study.terms.target
+    if found is None:
         return Section("Faces", [])
-    target = errors.target
-    blocks: list[Block] = [] if errors.bands.empty else _band_blocks(errors)
+    trial, faces = found
+    bands = _bands(faces, target)
+    blocks: list[Block] = []
+    if not bands.empty:
+        words = f"Of {trial.name}, which has the lowest error. {_tendency(faces, bands, target)}"
+        blocks += [Text(words), *_band_blocks(bands, target)]
     if worst_faces:
-        numbers = errors.worst[["label", "prediction", "others"]].to_numpy(float)
         captions = [
-            f"{label:g} {target.unit}, predicted {prediction:.0f}"
-            + ("" if math.isnan(others) else f" (others {others:.0f})")
-            for label, prediction, others in numbers
+            f"{face['label']:g} {target.unit}, predicted {face['prediction']:.0f}"
+            + ("" if math.isnan(face["others"]) else f" (others {face['others']:.0f})")
+            for face in worst(faces).to_dict("records")
         ]
-        blocks.append(
-            Faces(
-                worst_faces,
-                captions,
-                "Largest errors of that trial, in parentheses the median prediction of the "
-                "other trials. A wrong label or a poor picture shows in all of them.",
-            )
+        caption = (
+            "Largest errors of that trial, in parentheses the median prediction of the other "
+            "trials. A wrong label or a poor picture shows in all of them."
         )
+        blocks.append(Faces(worst_faces, captions, caption))
     return Section("Faces", blocks)
 
 
-def _band_blocks(errors: FaceErrors) -> list[Block]:
-    target, name = errors.target, f"{errors.target.column}_bands"
+def _bands(faces: pd.DataFrame, target: TargetConfig) -> pd.DataFrame:
+    """Returns a row for each band that has faces.
+
+    The columns are band, n, and mean absolute error and bias (prediction minus label) with the
+    ends of their 95 % intervals, `_low` and `_high`.
+    """
+    index = band_of(faces["label"].to_numpy(float), target.bands)
+    bands = []
+    for band, ends in enumerate(target.bands):
+        signed = (faces["prediction"] - faces["label"]).to_numpy(float)[index == band]
+        if len(signed):
+            row = {"band": band_name(*ends), "n": len(signed)}
+            bands.append({**row, **_mean("mae", np.abs(signed)), **_mean("bias", signed)})
+    return pd.DataFrame(bands)
+
+
+def _band_blocks(bands: pd.DataFrame, target: TargetConfig) -> list[Block]:
+    name = f"{target.column}_bands"
     cells = pd.DataFrame(
         {
-            target.name: errors.bands["band"],
-            "n": errors.bands["n"].map(str),
-            "MAE [95 %]": [interval(*row, "", 1) for row in _with_ends(errors, "mae")],
-            "bias [95 %]": [interval(*row, "+", 1) for row in _with_ends(errors, "bias")],
+            target.name: band["band"],
+            "n": str(band["n"]),
+            "MAE [95 %]": interval(band["mae"], band["mae_low"], band["mae_high"], "", 1),
+            "bias [95 %]": interval(band["bias"], band["bias_low"], band["bias_high"], "+", 1),
         }
+        for band in bands.to_dict("records")
     )
     caption = (
         f"MAE and bias of that trial by {target.name}. Positive bias: predicted too high. Models "
         f"predict towards the mean {target.name}."
     )
     return [
-        Text(f"Of {errors.trial.name}, which has the lowest error. {pull_to_the_mean(errors)}"),
-        Picture(name, _bands_figure(errors), caption),
+        Picture(name, _bands_figure(bands, target), caption),
         Table(name, cells, f"In {target.unit}. Below about 30 faces the intervals are too narrow."),
     ]
 
 
-def pull_to_the_mean(errors: FaceErrors) -> str:
-    """Returns sentences on the bias in the lowest and the highest band, and on the slope."""
-    target, parts = errors.target, []
-    for index in sorted({0, len(errors.bands) - 1}):
-        band = errors.bands.iloc[index]
+def _tendency(faces: pd.DataFrame, bands: pd.DataFrame, target: TargetConfig) -> str:
+    """Returns sentences on the bias in the lowest and the highest band, and on the slope.
+
+    The slope is that of the least-squares line of prediction on label.
+    """
+    parts = []
+    for index in sorted({0, len(bands) - 1}):
+        band = bands.iloc[index]
         too_low, too_high = band["bias_high"] < 0, band["bias_low"] > 0
         tendency = "too high" if too_high else "too low" if too_low else "without a clear bias"
         parts.append(
@@ -130,9 +127,11 @@ def pull_to_the_mean(errors: FaceErrors) -> str:
             f"{target.unit}, n = {band['n']})"
         )
     text = f"{capitalized('; '.join(parts))}."
-    if np.isfinite(errors.slope):
+    covariance = np.cov(faces["label"], faces["prediction"], bias=True)
+    if covariance[0, 0]:
+        slope = covariance[0, 1] / covariance[0, 0]
         text += (
-            f" The slope of prediction on {target.name} is {errors.slope:.2f}; below 1, "
+            f" The slope of prediction on {target.name} is {slope:.2f}; below 1, "
             "predictions are drawn to the mean."
         )
     return text
@@ -143,35 +142,29 @@ def _mean(name: str, values: np.ndarray) -> dict[str, float]:
     return {name: float(values.mean()), names.low(name): low, names.high(name): high}
 
 
-def _with_ends(errors: FaceErrors, name: str) -> list[tuple[float, float, float]]:
-    """Returns the mean of each band with the ends of its interval."""
-    columns = [name, names.low(name), names.high(name)]
-    return [(mean, low, high) for mean, low, high in errors.bands[columns].to_numpy(float)]
-
-
-def _bands_figure(errors: FaceErrors) -> Figure:
+def _bands_figure(bands: pd.DataFrame, target: TargetConfig) -> Figure:
     """Returns MAE and bias by band, with intervals."""
-    labels = [f"{row.band}\nn={row.n}" for row in errors.bands.itertuples()]
+    labels = [f"{row.band}\nn={row.n}" for row in bands.itertuples()]
     positions = np.arange(len(labels))
     figure = Figure(figsize=(WIDTH, 5.4), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
-    mae, bias = (np.array(_with_ends(errors, name)) for name in ("mae", "bias"))
-    upper.bar(positions, mae[:, 0], yerr=_halves(mae), capsize=3, color=TRAIN, alpha=0.75,
+    (mae, mae_halves), (bias, bias_halves) = (_bars(bands, key) for key in ("mae", "bias"))
+    upper.bar(positions, mae, yerr=mae_halves, capsize=3, color=TRAIN, alpha=0.75,
               label="MAE, 95 % interval")  # fmt: skip
-    lower.errorbar(positions, bias[:, 0], yerr=_halves(bias), fmt="o", capsize=3, color=VAL,
+    lower.errorbar(positions, bias, yerr=bias_halves, fmt="o", capsize=3, color=VAL,
                    label="bias, 95 % interval")  # fmt: skip
     lower.axhline(0, color="0.2", linewidth=1)
-    name, unit = errors.target.name, errors.target.unit
-    upper.set_ylabel(with_unit("MAE", unit))
-    lower.set_ylabel(f"{with_unit('bias', unit)}\n+ is predicted too high")
+    upper.set_ylabel(with_unit("MAE", target.unit))
+    lower.set_ylabel(f"{with_unit('bias', target.unit)}\n+ is predicted too high")
     lower.set_xticks(positions, labels, fontsize=7)
-    lower.set_xlabel(f"{with_unit(name, unit)}, number of validation faces")
+    lower.set_xlabel(f"{with_unit(target.name, target.unit)}, number of validation faces")
     for axes in (upper, lower):
         axes.grid(axis="y", alpha=0.3)
     figure.legend(loc="outside upper center", ncols=2, fontsize=9, frameon=False)
     return figure
 
 
-def _halves(rows: np.ndarray) -> np.ndarray:
-    """Returns the lengths of error bars from (value, low, high); 0 without an interval."""
-    return np.nan_to_num(np.abs(rows[:, 1:] - rows[:, :1])).T
+def _bars(bands: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns means and lengths of error bars, which are 0 without an interval."""
+    value, low, high = bands[[name, names.low(name), names.high(name)]].to_numpy(float).T
+    return value, np.nan_to_num([value - low, high - value])

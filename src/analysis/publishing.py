@@ -1,11 +1,10 @@
 """Publication of a report: in a folder of `experiments/`, and with the study's run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from src.analysis.document import study_document
-from src.analysis.faces import face_errors
+from src.analysis.faces import most_accurate, worst
 from src.analysis.study_data import StudyData
 from src.core.errors import UsageError
 from src.data.sample import data_set_folder
@@ -21,36 +20,21 @@ _BEGIN = "<!-- Written by `make report`; write above or below, not in between. -
 _END = "<!-- End of what `make report` writes. -->"
 
 
-@dataclass(frozen=True)
-class Published:
-    """Locations of a report.
-
-    Attributes:
-        folder: Markdown, figures, tables, and the page without faces, which may be shared.
-        page: The page with the worst faces, in the store's folder; None if the study has no
-            parent run, or its artifacts are on another machine.
-        address: Address of that page in MLflow; empty without a parent run.
-        summary: The answer in Markdown.
-    """
-
-    folder: Path
-    page: Path | None
-    address: str
-    summary: str
-
-
-def publish(study: StudyData, experiments: Path) -> Published:
-    """Writes the report.
+def publish(study: StudyData, folder: Path) -> tuple[str, Path | None, str]:
+    """Writes the report: Markdown, figures, tables, and the page without faces.
 
     Args:
         study: With trials in any state, or none.
-        experiments: Folder that holds a folder for each study. Text around the marks in its
-            README.md is kept.
+        folder: Folder of the report. Text around the marks in its README.md is kept.
+
+    Returns:
+        The answer in Markdown; the page with the worst faces, in the store's folder, which is None
+        if the study has no parent run, or its artifacts are on another machine; the address of
+        that page in MLflow, which is empty without a parent run.
 
     Raises:
         UsageError: If there is a README.md without marks.
     """
-    folder = experiments / study.name
     before, after = _around_report(folder / "README.md")
     faces = _worst_faces(study)
     document = study_document(study, faces)
@@ -69,16 +53,11 @@ def publish(study: StudyData, experiments: Path) -> Published:
     html = as_html(public, pictures)
     (folder / _PAGE).write_text(html, encoding="utf-8")
     if not study.parent_id:
-        return Published(folder, None, "", document.summary)
+        return document.summary, None, ""
     local = as_html(document, pictures) if faces else html
     log_page(study.parent_id, _PAGE, local, pictures, tables, _FOLDER)
     file = f"{_FOLDER}/{_PAGE}"
-    return Published(
-        folder,
-        local_file(study.parent_id, file),
-        page_address(study.parent_id, file),
-        document.summary,
-    )
+    return document.summary, local_file(study.parent_id, file), page_address(study.parent_id, file)
 
 
 def _around_report(readme: Path) -> tuple[str, str]:
@@ -107,16 +86,17 @@ def _around_report(readme: Path) -> tuple[str, str]:
 
 def _worst_faces(study: StudyData) -> Sequence[bytes]:
     """Returns pictures of the best trial's worst faces; none if the data set is not available."""
-    errors = face_errors(study)
-    if errors is None:
+    found = most_accurate(study)
+    if found is None:
         return []
-    params = errors.trial.params
+    trial, faces = found
+    params = trial.params
     if params.get("data.layout") == "sample":
         drawn = Path(params["data.cache_dir"]) / "sample"
         root = data_set_folder(int(params["data.num_images"]), drawn)
     else:
         root = Path(params.get("data.root", ""))
-    files = [root / name for name in errors.worst["file_name"]]
+    files = [root / name for name in worst(faces)["file_name"]]
     if "data.max_pixels" not in params or not all(file.is_file() for file in files):
         return []
     return [thumbnail(file, int(params["data.max_pixels"])) for file in files]

@@ -19,6 +19,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 
@@ -27,13 +28,13 @@ from src.core import names
 from src.core.errors import MissingFileError
 from src.core.names import State
 from src.records.trial import TrialRecord
-from src.statistics.intervals import normal_quantile
+from src.statistics.intervals import Z_95
 from src.tracking.run import Run
 from src.tracking.study import open_study
 
 _FOLDER = Path(__file__).parents[2] / "conf/study"
-_EPOCH_METRICS = (names.TRAIN_LOSS, names.TRAIN_MAE, names.VAL_LOSS, names.VAL_MAE,
-                  names.EPOCH_SECONDS)  # fmt: skip
+_EPOCH_KEYS = [names.EPOCH, names.TRAIN_LOSS, names.TRAIN_MAE, names.VAL_LOSS, names.VAL_MAE,
+               names.EPOCH_SECONDS]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -116,11 +117,9 @@ def import_reference(experiment: str, name: str, configs: Mapping[int, Config]) 
             exponent = f"{math.log10(config.optimizer.learning_rate):.4f}"
             run.log_params({**trial.params, names.LOG10_LEARNING_RATE: exponent})
             epochs = reference.epochs[number]
-            kept = epochs[[names.EPOCH, *_EPOCH_METRICS]].assign(
-                **{names.GAP: epochs[names.VAL_MAE] - epochs[names.TRAIN_MAE]}
-            )
-            run.log_epochs([{str(key): value for key, value in row.items()}
-                            for row in kept.to_dict("records")])  # fmt: skip
+            gaps = epochs[names.VAL_MAE] - epochs[names.TRAIN_MAE]
+            kept = epochs[_EPOCH_KEYS].assign(**{names.GAP: gaps})
+            run.log_epochs(cast(list[dict[str, float]], kept.to_dict("records")))
             run.log_final(trial.metrics)
             store.finish(run_id)
         store.close_parent("FINISHED", State.COMPLETE)
@@ -130,14 +129,13 @@ def _final(epochs: pd.DataFrame) -> dict[str, float]:
     """Returns the final metrics that a trial with these epochs would have logged."""
     best, last = epochs.iloc[int(epochs[names.VAL_MAE].to_numpy().argmin())], epochs.iloc[-1]
     val, train = float(best[names.VAL_MAE]), float(best[names.TRAIN_MAE])
-    z = normal_quantile(0.975)
     val_error = _standard_error(best[names.VAL_LOSS], val, best[names.NUM_VAL])
     train_error = _standard_error(best[names.TRAIN_LOSS], train, best[names.NUM_TRAIN])
-    gap, half = val - train, z * math.hypot(val_error, train_error)
+    gap, half = val - train, Z_95 * math.hypot(val_error, train_error)
     return {
         names.BEST_VAL_MAE: val,
-        names.low(names.BEST_VAL_MAE): val - z * val_error,
-        names.high(names.BEST_VAL_MAE): val + z * val_error,
+        names.low(names.BEST_VAL_MAE): val - Z_95 * val_error,
+        names.high(names.BEST_VAL_MAE): val + Z_95 * val_error,
         names.BEST_TRAIN_MAE: train,
         names.BEST_GAP: gap,
         names.low(names.BEST_GAP): gap - half,

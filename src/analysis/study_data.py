@@ -2,8 +2,7 @@
 
 import math
 import re
-import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from src.analysis.overfitting.numbers import DIVERGED_RATIO, Overfitting, Verdict, judge
+from src.analysis.overfitting.numbers import DIVERGED_RATIO, Overfitting, judge
 from src.analysis.references import Reference, read_reference
 from src.config import Objective
 from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome, Direction
@@ -22,7 +21,7 @@ from src.core.names import State
 from src.records.tables import varied_keys
 from src.records.terms import Terms
 from src.records.trial import TrialRecord
-from src.statistics.intervals import normal_quantile
+from src.statistics.intervals import Z_95
 from src.tracking.bulk_reading import read_curves, read_predictions
 from src.tracking.lookup import find_study, recorded_values
 
@@ -98,19 +97,13 @@ class StudyData:
         The keys of an augmentation that change together are one hyperparameter; a numeric one
         represents them, if there is one. Seed and fidelity are not hyperparameters.
         """
-        found: dict[str, list[str]] = {}
-        patterns: dict[tuple[int, ...], str] = {}
+        alike: dict[object, list[str]] = defaultdict(list)
         keys = [key for key in varied_keys(self.compared) if key not in _NO_HYPERPARAMETERS]
         for key in sorted(keys, key=self._is_not_numeric):
             texts = [trial.params.get(key, "") for trial in self.compared]
             pattern = tuple(texts.index(text) for text in texts)
-            if key.startswith("augmentation.") and pattern in patterns:
-                found[patterns[pattern]].append(key)
-                continue
-            if key.startswith("augmentation."):
-                patterns[pattern] = key
-            found[key] = []
-        return {key: tuple(found[key]) for key in sorted(found)}
+            alike[pattern if key.startswith("augmentation.") else key].append(key)
+        return {key: tuple(others) for key, *others in sorted(alike.values())}
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -120,11 +113,11 @@ class StudyData:
     @cached_property
     def groups(self) -> tuple[int, ...]:
         """Index of each compared trial's configuration, from 0; replicates share one."""
-        numbers: dict[tuple[str, ...], int] = {}
         configurations = [
             tuple(trial.params.get(key, "") for key in self.keys) for trial in self.compared
         ]
-        return tuple(numbers.setdefault(each, len(numbers)) for each in configurations)
+        distinct = list(dict.fromkeys(configurations))
+        return tuple(map(distinct.index, configurations))
 
     @property
     def num_pruned(self) -> int:
@@ -150,7 +143,7 @@ class StudyData:
     def recorded_errors(self, metric: str) -> np.ndarray:
         """Returns the standard errors of a final scalar, from the intervals that trials logged."""
         width = self.values(names.high(metric)) - self.values(names.low(metric))
-        return np.asarray(width / 2 / normal_quantile(0.975))
+        return np.asarray(width / 2 / Z_95)
 
     def curve(self, trial: TrialRecord) -> pd.DataFrame:
         """Returns the epochs of a trial, as in `curves`."""
@@ -160,13 +153,8 @@ class StudyData:
     def overfitting(self) -> Mapping[str, Overfitting]:
         """Overfitting of each trial, by its run's id."""
         known = [t.metrics.get(names.MEDIAN_PREDICTOR_MAE, math.nan) for t in self.trials]
-        finite = [value for value in known if math.isfinite(value)]
-        baseline = statistics.median(finite) if finite else math.nan
+        baseline = float(pd.Series(known, dtype=float).median())
         return {trial.run_id: judge(trial, self.curve(trial), baseline) for trial in self.trials}
-
-    def verdict(self, trial: TrialRecord) -> Verdict:
-        """Returns the verdict on the overfitting of a trial."""
-        return self.overfitting[trial.run_id].verdict
 
     def _is_not_numeric(self, key: str) -> bool:
         texts = (trial.params.get(key, "") for trial in self.compared)
@@ -223,12 +211,9 @@ def comparable(trials: Sequence[TrialRecord], objective: Objective) -> tuple[Tri
     from the weights of shorter ones. Of several runs with one configuration the last counts.
     """
     complete = [t for t in trials if t.state is State.COMPLETE and not diverged(t, objective)]
-    digests = Counter(trial.data_digest for trial in complete)
-    if not digests:
-        return ()
-    commonest = digests.most_common(1)[0][0]
-    same = [trial for trial in complete if trial.data_digest == commonest]
-    longest = max(_share_of_epochs(trial) for trial in same)
+    digests = Counter(trial.data_digest for trial in complete).most_common(1)
+    same = [trial for trial in complete if trial.data_digest == digests[0][0]]
+    longest = max(map(_share_of_epochs, same), default=1.0)
     whole = [trial for trial in same if _share_of_epochs(trial) == longest]
     return tuple({trial.configuration_hash or trial.run_id: trial for trial in whole}.values())
 
@@ -250,13 +235,13 @@ def _share_of_epochs(trial: TrialRecord) -> float:
 
 def without_paths(trial: TrialRecord) -> TrialRecord:
     """Returns the trial without paths of this machine in parameters and reasons."""
-    params, tags = dict(trial.params), dict(trial.tags)
-    for key, value in params.items():
-        if value.startswith(("/", "~")) and not key.startswith("data."):
-            params[key] = PurePath(value).name
-    for key in tags.keys() & _REASONS:
-        tags[key] = _PATH.sub("<path>", tags[key])
-    return replace(trial, params=params, tags=tags)
+    files = {
+        key: PurePath(value).name
+        for key, value in trial.params.items()
+        if value.startswith(("/", "~")) and not key.startswith("data.")
+    }
+    reasons = {key: _PATH.sub("<path>", trial.tags[key]) for key in trial.tags.keys() & _REASONS}
+    return replace(trial, params={**trial.params, **files}, tags={**trial.tags, **reasons})
 
 
 def _recorded(trials: Sequence[TrialRecord]) -> dict[str, Any]:
@@ -265,11 +250,11 @@ def _recorded(trials: Sequence[TrialRecord]) -> dict[str, Any]:
 
 
 def _claims(config: Mapping[str, Any]) -> tuple[ClaimConfig, ...]:
-    claims = []
-    for claim in config.get("study.claims") or []:
-        moves, direction = ClaimOutcome(claim["moves"]), ClaimDirection(claim["direction"])
-        claims.append(ClaimConfig(**{**claim, "moves": moves, "direction": direction}))
-    return tuple(claims)
+    types = {"moves": ClaimOutcome, "direction": ClaimDirection}
+    return tuple(
+        ClaimConfig(**claim | {key: enum(claim[key]) for key, enum in types.items()})
+        for claim in config.get("study.claims") or []
+    )
 
 
 def _measured(trials: Sequence[TrialRecord], label: str) -> dict[str, Measured]:

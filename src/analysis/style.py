@@ -1,5 +1,6 @@
 """Colours, sizes and layout of the figures of a report."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,26 @@ def one_axes(height: float, labels: Sequence[str] = ()) -> tuple[Figure, Axes]:
         top=1 - 0.28 / height, bottom=1.05 / height,
     )  # fmt: skip
     return figure, figure.subplots()
+
+
+def row_axes(labels: Sequence[str], row_height: float, xlabel: str) -> tuple[Figure, Axes]:
+    """Returns axes as `one_axes` does, with a labelled row for each label, the first on top."""
+    figure, axes = one_axes(1.5 + row_height * len(labels), labels)
+    axes.set_yticks(range(len(labels)), labels, fontsize=9)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_xlabel(xlabel)
+    axes.grid(axis="x", alpha=0.3)
+    return figure, axes
+
+
+def draw_interval(
+    axes: Axes, row: int, value: float, low: float, high: float, is_filled: bool
+) -> None:
+    """Draws a value with its interval in a row; NaN for `low` where there is no interval."""
+    half = [[max(value - low, 0)], [max(high - value, 0)]]
+    axes.errorbar(value, row, xerr=None if math.isnan(low) else half, capsize=3, markersize=6,
+                  fmt="o" if is_filled else "s", color=VAL if is_filled else MUTED,
+                  fillstyle="full" if is_filled else "none")  # fmt: skip
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:

@@ -17,7 +17,7 @@ from src.data.splits import PARTS
 from src.evaluation.choice import stored_epoch
 from src.records.terms import Terms
 from src.records.trial import TrialRecord
-from src.statistics import mean_interval
+from src.statistics.intervals import mean_interval
 from src.tracking.run import Run
 from src.training.measurement import Measured, measure, part_metrics
 

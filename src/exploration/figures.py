@@ -116,9 +116,9 @@ def shares_by_band(survey: Survey, flags: Mapping[str, pd.Series]) -> Figure:
             stats.binomtest(int(counts[b]), int(totals[b])).proportion_ci(method="wilson")
             for b in present
         ]
-        below = np.clip(shares - [end.low for end in ends], 0, None)
-        above = np.clip([end.high for end in ends] - shares, 0, None)
-        axes.errorbar(present + offset, 100 * shares, yerr=100 * np.array([below, above]),
+        low, high = np.transpose([(end.low, end.high) for end in ends])
+        halves = np.clip([shares - low, high - shares], 0, None)
+        axes.errorbar(present + offset, 100 * shares, yerr=100 * halves,
                       color=color, marker=marker, linestyle=linestyle, linewidth=1, capsize=2,
                       label=name)  # fmt: skip
     axes.set_xticks(present, [band_name(*bands[band]) for band in present])
@@ -143,7 +143,6 @@ def _density(axes: Axes, labels: np.ndarray, total: int, **style: Any) -> None:
 
     Equal labels have no bandwidth and are not drawn.
     """
-    if len(np.unique(labels)) < 2:
-        return
-    positions = np.linspace(min(0, labels.min()), labels.max() + 2, 400)
-    axes.plot(positions, stats.gaussian_kde(labels)(positions) * total, **style)
+    if np.ptp(labels):
+        positions = np.linspace(min(0, labels.min()), labels.max() + 2, 400)
+        axes.plot(positions, stats.gaussian_kde(labels)(positions) * total, **style)

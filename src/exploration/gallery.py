@@ -12,6 +12,13 @@ from src.pages.blocks import Faces
 _NUM_ACROSS_LABELS = 28
 _NUM_EXAMPLES = 6
 _SPACE = "\N{NO-BREAK SPACE}"
+_EXTREMES = {
+    ("brightness", True): "darkest",
+    ("brightness", False): "brightest",
+    ("contrast", True): "flattest",
+    ("sharpness", True): "most blurred",
+    ("sharpness", False): "sharpest",
+}
 
 
 def across_labels(survey: Survey) -> Faces:
@@ -22,10 +29,9 @@ def across_labels(survey: Survey) -> Faces:
     indices = np.unique([int(np.abs(labels - label).argmin()) for label in wanted])
     chosen = faces.iloc[indices]
     captions = [
-        f"{_value(survey, label)}, {width}{_SPACE}×{_SPACE}{height}{_SPACE}px"
-        for label, width, height in zip(
-            chosen["label"], chosen["width"], chosen["height"], strict=True
-        )
+        f"{_value(survey, face['label'])}, "
+        f"{face['width']}{_SPACE}×{_SPACE}{face['height']}{_SPACE}px"
+        for face in chosen.to_dict("records")
     ]
     caption = (
         f"{len(chosen)} of {len(faces):,} faces, from the lowest {survey.target.name} to the "
@@ -36,16 +42,9 @@ def across_labels(survey: Survey) -> Faces:
 
 def extremes(survey: Survey) -> list[Faces]:
     """Returns the faces with the lowest and highest brightness, contrast and sharpness."""
-    ends = (
-        ("brightness", True, "darkest"),
-        ("brightness", False, "brightest"),
-        ("contrast", True, "flattest"),
-        ("sharpness", True, "most blurred"),
-        ("sharpness", False, "sharpest"),
-    )
     faces = survey.faces.drop_duplicates("digest")
     galleries = []
-    for measure, is_lowest, word in ends:
+    for (measure, is_lowest), word in _EXTREMES.items():
         chosen = faces.sort_values([measure, "digest"], ascending=is_lowest).head(_NUM_EXAMPLES)
         captions = [
             f"{measure} {value:.0f}, {_value(survey, label)}"

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from src.config import TargetConfig
 from src.core.metrics import Bands, band_of
@@ -27,10 +26,9 @@ def describe(labels: np.ndarray) -> dict[str, float]:
 
     The standard deviation of one label is NaN.
     """
-    described = pd.Series(labels, dtype=np.float64).describe()
-    names = {"count": "n", "mean": "mean", "std": "sd", "min": "min",
-             "25%": "25 %", "50%": "median", "75%": "75 %", "max": "max"}  # fmt: skip
-    return {name: float(described[key]) for key, name in names.items()}
+    names = {"count": "n", "std": "sd", "25%": "25 %", "50%": "median", "75%": "75 %"}
+    described = pd.Series(labels, dtype=np.float64).describe().rename(names)
+    return {str(name): value for name, value in described.items()}
 
 
 def band_counts(labels: np.ndarray, bands: Bands) -> np.ndarray:
@@ -42,11 +40,6 @@ def band_counts(labels: np.ndarray, bands: Bands) -> np.ndarray:
 def heaping(labels: np.ndarray) -> float:
     """Returns the share of labels that end in 0 or 5; without rounding it is about 0.2."""
     return float(np.mean(np.floor(labels) % 5 == 0))
-
-
-def distance(these: np.ndarray, those: np.ndarray) -> float:
-    """Returns the Kolmogorov–Smirnov distance: the largest gap of the cumulative shares."""
-    return float(stats.ks_2samp(these, those).statistic)
 
 
 def chance_distance(these: int, those: int) -> float:

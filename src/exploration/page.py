@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from src.config.schema import Layout
 from src.core.metrics import band_name
@@ -13,7 +14,6 @@ from src.exploration.labels import (
     band_counts,
     chance_distance,
     describe,
-    distance,
     seed_labels,
 )
 from src.exploration.survey import Survey
@@ -100,16 +100,14 @@ def _bands(survey: Survey, heading: str, seed: np.ndarray | None) -> Table:
     counts = band_counts(survey.labels, bands)
     names = [band_name(*band) for band in bands]
     values = pd.DataFrame({heading: names, "n": counts, "share": counts / counts.sum()})
-    formats: Formats = {"n": "{:,}", "share": percent}
     if seed is not None:
         values["seed study's share"] = band_counts(seed, bands) / len(seed)
-        formats = {**formats, "seed study's share": percent}
     caption = f"Labels in each band, in {survey.target.unit}"
     if survey.has_pictures:
         caption += ", and the usable faces in each part of the split"
         for part in PARTS:
             values[part] = band_counts(survey.part(part)["label"].to_numpy(), bands)
-        formats = {**formats, **dict.fromkeys(PARTS, "{:,}")}
+    formats: Formats = {name: percent if "share" in name else "{:,}" for name in values.columns[1:]}
     cells = formatted(values, formats)
     return Table(f"{survey.target.column}_bands", cells, f"{caption}.", values=values)
 
@@ -137,8 +135,7 @@ def _pictures(survey: Survey) -> list[Block]:
         Picture(
             "light",
             figures.light(faces),
-            "Light and sharpness of the original files. Extreme pictures are nearly black, "
-            "overexposed or blurred; the galleries below show them.",
+            "Light and sharpness of the original files; extreme pictures are shown below.",
         ),
         _measures(survey),
         *gallery.extremes(survey),
@@ -164,15 +161,12 @@ def _sizes(faces: pd.DataFrame) -> Table:
 
 def _measures(survey: Survey) -> Table:
     heading = f"rank correlation with {survey.target.name}"
-    rows = []
-    for name, unit in MEASURES.items():
-        column = survey.faces[name].astype(float)
-        low, median, high = np.percentile(column, [5, 50, 95])
-        rows.append({
-            "measure": name, "mean": column.mean(), "sd": column.std(), "5 %": low,
-            "median": median, "95 %": high, heading: rank_correlation(survey, name), "unit": unit,
-        })  # fmt: skip
-    values = pd.DataFrame(rows)
+    columns = survey.faces[list(MEASURES)].astype(float)
+    values = pd.DataFrame({"mean": columns.mean(), "sd": columns.std()})
+    values[["5 %", "median", "95 %"]] = np.percentile(columns, [5, 50, 95], axis=0).T
+    values[heading] = [rank_correlation(survey, name) for name in MEASURES]
+    values["unit"] = list(MEASURES.values())
+    values = values.reset_index(names="measure")
     formats = dict.fromkeys(("mean", "sd", "5 %", "median", "95 %"), "{:.1f}")
     return Table(
         "measures",
@@ -184,39 +178,29 @@ def _measures(survey: Survey) -> Table:
 
 
 def _traits(flags: dict[str, pd.Series]) -> Table:
-    values = pd.DataFrame(
-        {
-            "trait": list(flags),
-            "faces": [int(flag.sum()) for flag in flags.values()],
-            "share": [float(flag.mean()) for flag in flags.values()],
-            "rule": list(_TRAITS.values()),
-        }
-    )
+    shown = pd.DataFrame(flags)
+    values = pd.DataFrame({"faces": shown.sum(), "share": shown.mean(), "rule": _TRAITS})
+    values = values.reset_index(names="trait")
     return Table(
         "trait_shares",
         formatted(values, {"share": percent}),
-        "Frequency of each trait. The face detector makes errors: on aligned photographs it finds "
-        "none in 5 %, of which half are turned or tilted, one in eight is covered by a hand, a hat "
-        "or a watermark, and the rest show plain faces. Of faces that it had found it missed 94 % "
-        "tilted by 30°, 85 % with one half covered, 38 % with covered eyes, 20 % with a covered "
-        "mouth. Its results for drawn faces are meaningless.",
+        "Frequency of each trait. The face detector makes errors: it finds none in 5 % of aligned "
+        "photographs. Of faces that it had found it missed 94 % tilted by 30°, 85 % with one half "
+        "covered, 38 % with covered eyes, 20 % with a covered mouth. Its results for drawn faces "
+        "are meaningless.",
         values=values,
     )
 
 
 def _split(survey: Survey) -> list[Block]:
     parts = [part for part in PARTS if len(survey.part(part))]
-    train = survey.part(parts[0])["label"].to_numpy()
-    rows = []
-    for part in parts:
-        labels = survey.part(part)["label"].to_numpy()
-        is_first = part == parts[0]
-        rows.append({
-            "part": part, "share": len(labels) / len(survey.faces), **describe(labels),
-            "distance": np.nan if is_first else distance(labels, train),
-            "by chance": np.nan if is_first else chance_distance(len(labels), len(train)),
-        })  # fmt: skip
-    values = pd.DataFrame(rows).drop(columns=["min", "max"]).astype({"n": int})
+    first, *others = [survey.part(part)["label"].to_numpy() for part in parts]
+    values = pd.DataFrame([describe(labels) for labels in (first, *others)])
+    values = values.drop(columns=["min", "max"]).astype({"n": int})
+    values.insert(0, "part", parts)
+    values.insert(1, "share", values["n"] / len(survey.faces))
+    values["distance"] = [np.nan, *(stats.ks_2samp(each, first).statistic for each in others)]
+    values["by chance"] = [np.nan, *(chance_distance(len(each), len(first)) for each in others)]
     formats: Formats = {"share": percent, "n": "{:,}", "mean": "{:.2f}", "sd": "{:.1f}"}
     formats = {**formats, **dict.fromkeys(("25 %", "median", "75 %"), "{:g}"),
                **dict.fromkeys(("distance", "by chance"), "{:.4f}")}  # fmt: skip
@@ -259,8 +243,7 @@ def _faults(survey: Survey) -> list[Block]:
         )  # fmt: skip
         caption = (
             f"{len(pairs):,} pairs of near-duplicates: one photograph, stored at another size or "
-            "quality (shrunk to 16 × 16 px they correlate with 0.995 or more). The split may "
-            "divide them between parts."
+            "quality (shrunk to 16 × 16 px they correlate with 0.995 or more)."
         )
         values = pairs.rename(columns=lambda name: name.replace("label", column))
         blocks.append(Table("near_duplicates", cells, caption, values=values))
@@ -273,15 +256,13 @@ def _findings(survey: Survey) -> Block:
     if findings.empty:
         return Text(f"All {survey.num_rows:,} rows can be used, and none repeats another.")
     groups = findings.groupby(["reason", "action"], sort=False)["row"]
-    cells = groups.agg(["size", _first_rows]).reset_index()
-    cells.columns = pd.Index(["reason", "action", "number", "rows"])
+    cells = groups.agg(number="size", rows=_first_rows).reset_index()
     cells = cells.sort_values("number", ascending=False, kind="stable")
     return Table(
         "findings",
         formatted(cells, {"number": "{:,}"}),
-        "Rows that were dropped, or kept although remarkable, numbered from below the header of "
-        "the table. Duplicates have the same bytes under another name; conflicting ones have "
-        "another label. The CSV lists every row.",
+        "Rows that were dropped, or kept although remarkable, numbered from 1. Duplicates have the "
+        "same bytes; conflicting ones have another label. The CSV lists every row.",
         values=findings.rename(columns={"label_text": survey.target.text_column}),
     )
 

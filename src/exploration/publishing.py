@@ -1,7 +1,6 @@
 """Publication of the page of a data set in MLflow."""
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 from src.config import Config, flatten
@@ -9,7 +8,6 @@ from src.core import names
 from src.exploration.labels import describe
 from src.exploration.page import document
 from src.exploration.survey import Survey, survey
-from src.pages.blocks import Document
 from src.pages.html import as_html, picture_png
 from src.tracking import trial_run
 from src.tracking.pages import local_file, log_page, page_address
@@ -17,23 +15,12 @@ from src.tracking.pages import local_file, log_page, page_address
 _FILE = "eda.html"
 
 
-@dataclass(frozen=True)
-class Exploration:
-    """Location of the page of a data set.
-
-    Attributes:
-        page: The document.
-        path: The HTML file; None if artifacts are on another machine.
-        address: Address of the page in MLflow.
-    """
-
-    page: Document
-    path: Path | None
-    address: str
-
-
-def explore(config: Config) -> Exploration:
+def explore(config: Config) -> tuple[str, Path | None, str]:
     """Surveys a data set, and logs the page, its figures and its tables as a run.
+
+    Returns:
+        The answer in Markdown; the HTML file, None if artifacts are on another machine; the
+        address of the page in MLflow.
 
     Raises:
         MissingFileError: If the table or the folder is missing.
@@ -54,7 +41,7 @@ def explore(config: Config) -> Exploration:
         run.log_final(_metrics(found))
         run.set_tags({names.DATA_DIGEST: found.digest, names.NOTE: page.summary})
         log_page(run.id, _FILE, html, pictures, tables)
-    return Exploration(page, local_file(run.id, _FILE), page_address(run.id, _FILE))
+    return page.summary, local_file(run.id, _FILE), page_address(run.id, _FILE)
 
 
 def _metrics(found: Survey) -> dict[str, float]:

@@ -65,7 +65,7 @@ class Faces:
     """Pictures of people, for local pages only; shared documents must not have them.
 
     Attributes:
-        pictures: Contents of PNG or JPEG files.
+        pictures: Contents of JPEG files.
         labels: A line of text for each.
         caption: Plain text.
     """

@@ -2,22 +2,20 @@
 
 import base64
 import io
-import json
-import math
-from collections.abc import Callable, Mapping
-from functools import cache
-from importlib import resources
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 from markdown_it import MarkdownIt
 from markupsafe import Markup
+from plotly.io.json import to_json_plotly
+from plotly.offline import get_plotlyjs
 
 from src.pages.blocks import Document, Picture, Table
 from src.pages.markdown import is_numeric
 
-PNG_DPI = 130
+_DPI = 130
 _LONG = 24  # characters; columns with longer cells are wrapped
 
 
@@ -29,30 +27,24 @@ def as_html(document: Document, pictures: Mapping[str, bytes] | None = None) -> 
         pictures: PNG files of its figures by name; None to draw them.
     """
     drawn = pictures or {picture.name: picture_png(picture) for picture in document.pictures}
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    filters: dict[str, Callable[..., Any]] = {
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
+    environment.filters |= {
         "markdown": _markdown,
-        "png": lambda picture: _data_uri(drawn[picture.name], "image/png"),
-        "face": lambda content: _data_uri(content, _image_type(content)),
-        "csv": lambda table: _data_uri(table.csv.encode(), "text/csv"),
+        "data_uri": _data_uri,
         "spec": _script_json,
         "column_styles": _column_styles,
         "kind": lambda block: type(block).__name__,
     }
-    environment.filters |= filters
     is_interactive = any(picture.interactive for picture in document.pictures)
-    return environment.get_template("template.html").render(
-        document=document, plotly=Markup(_plotly()) if is_interactive else ""  # noqa: S704 our own
-    )  # fmt: skip
+    script = Markup(get_plotlyjs()) if is_interactive else ""  # noqa: S704 our own
+    template = environment.get_template("template.html")
+    return template.render(document=document, drawn=drawn, plotly=script)
 
 
 def picture_png(picture: Picture) -> bytes:
     """Returns the figure as a PNG file."""
     stream = io.BytesIO()
-    picture.figure.savefig(stream, format="png", dpi=PNG_DPI)
+    picture.figure.savefig(stream, format="png", dpi=_DPI)
     return stream.getvalue()
 
 
@@ -64,16 +56,11 @@ def _markdown(text: str) -> Markup:
 
 def _column_styles(table: Table) -> list[str]:
     """Returns the CSS class of each column: numbers right, text left, long text wrapped."""
-    columns = [table.cells.iloc[:, index] for index in range(table.cells.shape[1])]
     return [
         "words" if any(len(str(cell)) > _LONG for cell in column)
         else "" if is_numeric(column) else "text"
-        for column in columns
+        for _, column in table.cells.items()
     ]  # fmt: skip
-
-
-def _image_type(content: bytes) -> str:
-    return "image/jpeg" if content.startswith(b"\xff\xd8") else "image/png"
 
 
 def _data_uri(content: bytes, mime_type: str) -> str:
@@ -81,20 +68,5 @@ def _data_uri(content: bytes, mime_type: str) -> str:
 
 
 def _script_json(value: Any) -> Markup:
-    """Returns JSON without `<`, which could close the enclosing script element."""
-    return Markup(json.dumps(_finite(value)).replace("<", "\\u003c"))  # noqa: S704
-
-
-def _finite(value: Any) -> Any:
-    """Returns the value with null for NaN and infinity, which JSON does not have."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(each) for key, each in value.items()}
-    return [_finite(each) for each in value] if isinstance(value, list) else value
-
-
-@cache
-def _plotly() -> str:
-    """Returns Plotly's script from its package."""
-    return (resources.files("plotly") / "package_data/plotly.min.js").read_text("utf-8")
+    """Returns JSON with null for NaN, and without `<`, which could close the script element."""
+    return Markup(to_json_plotly(value, engine="json"))  # noqa: S704

@@ -1,7 +1,6 @@
 """Comparison of many configurations that are measured on the same faces."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -10,69 +9,52 @@ _NUM_DRAWS = 2000
 _SEED = 0  # fixed, so that the same study gives the same report
 
 
-@dataclass(frozen=True)
 class Contenders:
     """Configurations to be compared, each with the mean of its replicates.
 
     Attributes:
         errors: Absolute error of each configuration on each face, mean over its replicates, shape
             `(k, n)`.
+        means: MAE of each configuration, shape `(k,)`.
         num_replicates: Number of replicates of each configuration, shape `(k,)`.
-        replicate_variance: Variance of a single training's MAE around its configuration's; 0
-            without replicates.
+        replicate_variance: Variance of a single training's MAE around its configuration's, pooled;
+            0 without replicates.
         face_variance: Part of it that comes from the sampling of faces.
         degrees_of_freedom: Of `replicate_variance`; 0 without replicates.
     """
 
-    errors: np.ndarray
-    num_replicates: np.ndarray
-    replicate_variance: float = 0.0
-    face_variance: float = 0.0
-    degrees_of_freedom: int = 0
-
-    @classmethod
-    def of_trials(cls, errors: np.ndarray, groups: Sequence[int]) -> "Contenders":
-        """Returns the configurations of single trials, the replicates' variance pooled.
+    def __init__(self, errors: np.ndarray, groups: Sequence[int]) -> None:
+        """Averages the replicates.
 
         Args:
-            errors: Absolute errors, shape `(num_trials, n)`.
+            errors: Absolute errors of single trials, shape `(num_trials, n)`.
             groups: Index of each trial's configuration, 0 … k − 1, all of them present.
         """
         indicator = np.equal.outer(np.arange(max(groups) + 1), np.asarray(groups)).astype(float)
-        counts = indicator.sum(axis=1)
-        means = indicator @ errors / counts[:, None]
-        freedom = len(groups) - len(counts)
-        if freedom == 0:
-            return cls(means, counts)
-        around = errors - means[list(groups)]
-        by_trial = around.mean(axis=1)
-        num_faces = errors.shape[1]
-        variance = float(by_trial @ by_trial) / freedom
-        squares = float(np.sum((around - by_trial[:, None]) ** 2))
-        noise = squares / (freedom * max(num_faces - 1, 1)) / num_faces
-        return cls(means, counts, variance, noise, freedom)
+        self.num_replicates = indicator.sum(axis=1)
+        self.errors = indicator @ errors / self.num_replicates[:, None]
+        self.means = self.errors.mean(axis=1)
+        self.replicate_variance = self.face_variance = 0.0
+        self.degrees_of_freedom = len(groups) - len(self.means)
+        if self.degrees_of_freedom:
+            around = errors - self.errors[list(groups)]
+            by_trial = around.mean(axis=1)
+            num_faces = errors.shape[1]
+            self.replicate_variance = float(by_trial @ by_trial) / self.degrees_of_freedom
+            squares = float(np.sum((around - by_trial[:, None]) ** 2))
+            noise = squares / (self.degrees_of_freedom * max(num_faces - 1, 1))
+            self.face_variance = noise / num_faces
 
-    @cached_property
-    def means(self) -> np.ndarray:
-        """MAE of each configuration, shape `(k,)`."""
-        return np.asarray(self.errors.mean(axis=1))
-
-    @cached_property
-    def best(self) -> int:
-        """Index of the configuration with the lowest MAE."""
-        return int(np.argmin(self.means))
-
-    def intervals(self, confidence: float = 0.95) -> np.ndarray:
-        """Returns the interval of each MAE over other faces and trainings, shape `(k, 2)`.
+    def intervals(self) -> np.ndarray:
+        """Returns the 95 % interval of each MAE over other faces and trainings, shape `(k, 2)`.
 
         Percentiles of a bootstrap over faces (Efron 1979), to which draws of the variance between
         replicates are added if there are any.
         """
-        tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-        ends = np.quantile(self._draws, tails, axis=0).T
+        ends = np.quantile(self._draws, [(1 - 0.95) / 2, (1 + 0.95) / 2], axis=0).T
         return np.maximum(self.means[:, None] + ends, 0.0)
 
-    def could_be_best(self, confidence: float = 0.95) -> np.ndarray:
+    def could_be_best(self) -> np.ndarray:
         """Returns which configurations are not significantly worse than the best, shape `(k,)`.
 
         All are resampled together, face by face, so that the difficulty of a face, common to all
@@ -81,13 +63,13 @@ class Contenders:
         confidence set with the range as its statistic: Hansen, Lunde and Nason 2011,
         Econometrica 79). If all are equal, none is removed in 95 % of studies.
         """
-        behind = self.means - self.means[self.best]
+        behind = self.means - self.means.min()
         left = np.ones(len(behind), bool)
         if self.errors.shape[1] < 2:  # one face has no variance between faces
             return left
         while True:
             draws = self._draws[:, left]
-            threshold = np.quantile(draws.max(axis=1) - draws.min(axis=1), confidence)
+            threshold = np.quantile(draws.max(axis=1) - draws.min(axis=1), 0.95)
             still = left & (behind <= threshold)
             if (still == left).all():
                 return left

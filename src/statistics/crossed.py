@@ -17,30 +17,18 @@ _TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
-class Faces:
-    """Errors of each trial on the faces of one part of the data.
-
-    Attributes:
-        errors: Shape `(num_trials, num_faces)`.
-        sign: Sign of their mean in the outcome: +1 or −1.
-    """
-
-    errors: np.ndarray
-    sign: int = 1
-
-
-@dataclass(frozen=True)
 class Outcome:
     """One number for each trial.
 
     Attributes:
         values: Shape `(num_trials,)`.
-        faces: Parts of the data whose means add up to the values; empty if the outcome does not
-            depend on faces, or if errors of single faces were not kept.
+        errors: Errors on single faces, one array of shape `(num_trials, num_faces)` for each part
+            of the data whose mean is added to the values or subtracted from them; empty if the
+            outcome does not depend on faces, or if these errors were not kept.
     """
 
     values: np.ndarray
-    faces: Sequence[Faces] = ()
+    errors: Sequence[np.ndarray] = ()
 
 
 @dataclass(frozen=True)
@@ -64,13 +52,9 @@ class Estimate:
     degrees_of_freedom: float
 
     @classmethod
-    def of_normal(cls, value: float, standard_error: float, confidence: float = 0.95) -> "Estimate":
+    def of_normal(cls, value: float, standard_error: float, confidence: float) -> "Estimate":
         """Returns the estimate of a number with a known standard error."""
         return _estimate(value, standard_error**2, 1e9, confidence)
-
-    def at(self, confidence: float) -> "Estimate":
-        """Returns the estimate with an interval of another coverage, in (0, 1)."""
-        return _estimate(self.value, self.standard_error**2, self.degrees_of_freedom, confidence)
 
 
 class CrossedFit:
@@ -91,8 +75,7 @@ class CrossedFit:
         self._design = design
         self._outcome = outcome
         self._inverse = np.linalg.pinv(design)
-        rank = int(np.linalg.matrix_rank(design))
-        self.degrees_of_freedom = len(design) - rank
+        self.degrees_of_freedom = len(design) - int(np.linalg.matrix_rank(design))
 
     def is_estimable(self, contrast: np.ndarray) -> bool:
         """Returns whether the trials identify this combination of terms.
@@ -106,8 +89,9 @@ class CrossedFit:
         return np.asarray(contrast - contrast @ self._inverse @ self._design)
 
     def value(self, contrast: np.ndarray) -> float:
-        """Returns the combination's least-squares value, in the outcome's unit."""
-        return float(contrast @ self._inverse @ self._outcome.values)
+        """Returns the combination's least-squares value; NaN if it is not estimable."""
+        value = float(contrast @ self._inverse @ self._outcome.values)
+        return value if self.is_estimable(contrast) else math.nan
 
     def estimate(self, contrast: np.ndarray, confidence: float = 0.95) -> Estimate | None:
         """Returns the combination with its interval over other trainings and other faces.
@@ -118,7 +102,7 @@ class CrossedFit:
             return None
         return self._weighted(contrast @ self._inverse, confidence)
 
-    def mean_of(self, weights: np.ndarray, confidence: float = 0.95) -> Estimate | None:
+    def mean_of(self, weights: np.ndarray, confidence: float) -> Estimate | None:
         """Returns a weighted mean of the trials' own outcomes; None if it has no interval.
 
         Without a degree of freedom the interval is over other faces only, for these trained
@@ -128,7 +112,7 @@ class CrossedFit:
             weights: Shape `(num_trials,)`.
             confidence: Coverage, in (0, 1).
         """
-        if self.degrees_of_freedom == 0 and not self._outcome.faces:
+        if self.degrees_of_freedom == 0 and not self._outcome.errors:
             return None
         return self._weighted(weights, confidence)
 
@@ -139,8 +123,8 @@ class CrossedFit:
         spread = 0.0
         if self.degrees_of_freedom:
             spread = (between_trials * leverage) ** 2 / self.degrees_of_freedom
-        for faces in self._outcome.faces:
-            by_face = weights @ faces.errors
+        for errors in self._outcome.errors:
+            by_face = weights @ errors
             part = float(by_face.var(ddof=1)) / len(by_face)
             variance += part
             spread += part**2 / (len(by_face) - 1)
@@ -157,10 +141,10 @@ class CrossedFit:
         residuals = self._around(self._outcome.values)
         between_trials = float(residuals @ residuals) / self.degrees_of_freedom
         from_faces = 0.0
-        for faces in self._outcome.faces:
-            by_face = self._around(faces.errors)
+        for errors in self._outcome.errors:
+            by_face = self._around(errors)
             by_face -= by_face.mean(axis=1, keepdims=True)
-            count = faces.errors.shape[1]
+            count = errors.shape[1]
             noise = float(np.sum(by_face**2)) / (self.degrees_of_freedom * (count - 1))
             from_faces += noise / count
         return between_trials, from_faces
@@ -170,10 +154,10 @@ class CrossedFit:
         return np.asarray(values - self._design @ (self._inverse @ values))
 
 
-def interaction_p_value(
+def interaction_test(
     design: np.ndarray, products: np.ndarray, values: np.ndarray
-) -> float | None:
-    """Returns the p-value of an F test of further terms beside those of a design.
+) -> tuple[float, float] | None:
+    """Returns the p-value of an F test of further terms, and the largest change of a fitted value.
 
     None if the further terms add nothing to the rank, or leave no degree of freedom.
 
@@ -182,21 +166,18 @@ def interaction_p_value(
         products: Further terms, shape `(num_trials, k)`.
         values: The outcome, shape `(num_trials,)`.
     """
-    both = np.hstack([design, products])
-    rank, rank_both = (int(np.linalg.matrix_rank(matrix)) for matrix in (design, both))
+    matrices = design, np.hstack([design, products])
+    rank, rank_both = (int(np.linalg.matrix_rank(matrix)) for matrix in matrices)
     extra, freedom = rank_both - rank, len(values) - rank_both
     if extra == 0 or freedom < 1:
         return None
-    left, left_both = (_squares_left(matrix, values) for matrix in (design, both))
+    fitted, fitted_both = (matrix @ (np.linalg.pinv(matrix) @ values) for matrix in matrices)
+    left, left_both = (float(each @ each) for each in (values - fitted, values - fitted_both))
+    largest = float(np.abs(fitted_both - fitted).max())
     if left_both <= _TOLERANCE * max(left, _TOLERANCE):
-        return 0.0 if left > _TOLERANCE else 1.0
+        return 0.0 if left > _TOLERANCE else 1.0, largest
     statistic = (left - left_both) / extra / (left_both / freedom)
-    return float(special.fdtrc(extra, freedom, max(statistic, 0.0)))
-
-
-def _squares_left(design: np.ndarray, values: np.ndarray) -> float:
-    residuals = values - design @ (np.linalg.pinv(design) @ values)
-    return float(residuals @ residuals)
+    return float(special.fdtrc(extra, freedom, max(statistic, 0.0))), largest
 
 
 def _estimate(value: float, variance: float, freedom: float, confidence: float) -> Estimate:

@@ -13,7 +13,7 @@ from src.core import names
 from src.core.metrics import baseline_metrics, mean_absolute_error, regression_metrics
 from src.core.signals import whole_step
 from src.data import Part
-from src.statistics import difference_interval, mean_interval
+from src.statistics.intervals import difference_interval, mean_interval
 from src.training.history import EpochRecord, History
 
 

@@ -199,7 +199,7 @@ def _decode(content: bytes, data: DataConfig) -> np.ndarray:
             "def study_document(",
             '''def own_section(study: StudyData) -> "Section":
     """Returns a section of one sentence."""
-    from src.pages import Section, Text
+    from src.pages.blocks import Section, Text
 
     return Section("Own section", [Text(f"{len(study.trials)} trials were counted.")])
 

@@ -202,15 +202,12 @@ def test_target_and_objective_are_those_of_the_record() -> None:
         store.open_parent({"question": "What?"})
         for number in (1, 2):
             shown = part.assign(prediction=part["prediction"] + number)
-            params = {"model.dropout_rate": f"0.{number}"}
-            parts = {"val": shown, "train": shown}
-            run_id = add_trial(store, number, params, parts, 3, label="size")
-            values = {
-                "target.name": "size", "target.unit": "mm", "target.range": [0.0, 300.0],
-                "target.bands": [[0, 99], [100, 300]], "study.objective": "last/val_mae",
+            params = {
+                "model.dropout_rate": f"0.{number}", "target.name": "size", "target.unit": "mm",
+                "target.range": "[0.0, 300.0]", "target.bands": "[[0, 99], [100, 300]]",
+                "study.objective": "last/val_mae",
             }  # fmt: skip
-            file = Path(f"mlruns/artifacts/{run_id}/artifacts/config.json")
-            file.write_text(json.dumps(values))
+            add_trial(store, number, params, {"val": shown, "train": shown}, 3, label="size")
     markdown, _ = report("sizes")
     assert "Validation MAE of the last epoch: **4.00 mm**" in markdown
     tables = {file.name: file.read_text() for file in Path("experiments/sizes").glob("tables/*")}

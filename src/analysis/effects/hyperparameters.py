@@ -9,7 +9,7 @@ import numpy as np
 
 from src.analysis.formatting import short
 from src.records.trial import TrialRecord
-from src.statistics import CrossedFit
+from src.statistics.crossed import CrossedFit
 
 _MAX_LEVELS = 6  # more numeric values than this are modelled by a slope, fewer by levels
 _LOGARITHMIC_RATIO = 8  # between the largest and the smallest value
@@ -61,10 +61,8 @@ class Factor:
     @cached_property
     def levels(self) -> tuple[str, ...]:
         """Distinct values, in numeric order where they are numbers."""
-        if self.numbers is None:
-            return tuple(sorted(set(self.texts)))
-        sizes = dict(zip(self.texts, self.numbers, strict=True))
-        return tuple(sorted(sizes, key=lambda text: (sizes[text], text)))
+        sizes = [0.0] * len(self.texts) if self.numbers is None else self.numbers
+        return tuple(text for _, text in sorted(set(zip(sizes, self.texts, strict=True))))
 
     @property
     def is_logarithmic(self) -> bool:
@@ -102,8 +100,8 @@ class Factor:
     @cached_property
     def contrasts(self) -> tuple[Contrast, ...]:
         """Each level against the first; the ends of a line."""
-        if self.is_line:
-            return (self.trend,) if self.trend else ()
+        if self.is_line and self.trend:
+            return (self.trend,)
         unit = np.eye(len(self.levels) - 1)
         return tuple(
             Contrast(self.levels[0], level, weights)
@@ -141,38 +139,33 @@ def design(model: Sequence[Factor], num_trials: int) -> np.ndarray:
 
 def in_design(model: Sequence[Factor], factor: Factor, weights: np.ndarray) -> np.ndarray:
     """Returns a factor's weights as weights of the whole design."""
-    whole = np.zeros(1 + sum(each.terms.shape[1] for each in model))
-    whole[_columns(model, factor)] = weights
+    owners = _owners(model)
+    whole = np.zeros(len(owners))
+    whole[owners == model.index(factor)] = weights
     return whole
 
 
-def _columns(model: Sequence[Factor], factor: Factor) -> slice:
-    """Returns the columns of a factor's terms in the design."""
-    start = 1
-    for each in model:
-        width = each.terms.shape[1]
-        if each is factor:
-            return slice(start, start + width)
-        start += width
-    raise ValueError(f"{factor.key} is not in the model")
+def _owners(model: Sequence[Factor]) -> np.ndarray:
+    """Returns the index of the factor of each column of the design; −1 for the constant."""
+    return np.repeat(range(-1, len(model)), [1, *(each.terms.shape[1] for each in model)])
 
 
 def confounded_with(
     model: Sequence[Factor], factor: Factor, fit: CrossedFit, weights: np.ndarray
 ) -> tuple[str, ...]:
-    """Returns the hyperparameters that a contrast is confounded with.
+    """Returns the hyperparameters that a contrast is confounded with; none if it is estimable.
 
     Those that always changed with it, if there are any; else those whose terms are in the part of
     the contrast that the trials do not identify.
     """
+    if fit.is_estimable(weights):
+        return ()
     together = always_changed_with(model, factor)
     if together:
         return together
-    unidentified = fit.unidentified(weights)
+    unidentified = _owners(model)[np.abs(fit.unidentified(weights)) > 1e-6]
     return tuple(
-        each.key
-        for each in model
-        if each is not factor and np.abs(unidentified[_columns(model, each)]).max() > 1e-6
+        each.key for index, each in enumerate(model) if each is not factor and index in unidentified
     )
 
 

@@ -18,7 +18,8 @@ from src.analysis.study_data import StudyData
 from src.config.schema import ClaimOutcome
 from src.core import names
 from src.records.terms import Terms
-from src.statistics import CrossedFit, Estimate, Faces, Outcome, holm, interaction_p_value
+from src.statistics.comparison import holm
+from src.statistics.crossed import CrossedFit, Estimate, Outcome, interaction_test
 
 METRICS = {
     ClaimOutcome.val_mae: names.BEST_VAL_MAE,
@@ -30,6 +31,7 @@ LABELS = {
     ClaimOutcome.gap: "generalisation gap",
     ClaimOutcome.seconds_per_epoch: "time per epoch",
 }
+_PARTS = {ClaimOutcome.val_mae: ("val",), ClaimOutcome.gap: ("val", "train")}
 _ALPHA = 0.05
 _MIN_TRIALS_FOR_IMPORTANCE = 20
 _NUM_TREES = 50
@@ -122,12 +124,11 @@ def unit_of(outcome: ClaimOutcome, terms: Terms) -> str:
 def outcome_of(study: StudyData, outcome: ClaimOutcome) -> Outcome:
     """Returns an outcome of the compared trials, with the errors of single faces where known."""
     values = study.values(METRICS[outcome])
-    signs = {ClaimOutcome.val_mae: {"val": 1}, ClaimOutcome.gap: {"val": 1, "train": -1}}
-    parts = signs.get(outcome, {})
+    parts = _PARTS.get(outcome, ())
     if not set(parts) <= set(study.measured) or study.terms.objective.keeps_last_epoch:
         return Outcome(values)  # predictions of another epoch do not add up to the best epoch's
-    measured = [Faces(study.measured[part].errors, sign) for part, sign in parts.items()]
-    return Outcome(values, [part for part in measured if part.errors.shape[1] > 1])
+    errors = [study.measured[part].errors for part in parts]
+    return Outcome(values, [each for each in errors if each.shape[1] > 1])
 
 
 def estimate_effects(study: StudyData) -> Effects:
@@ -147,16 +148,12 @@ def estimate_effects(study: StudyData) -> Effects:
         freedom = fit.degrees_of_freedom
         effects += _main_effects(model, fit, outcome)
         tested += _interactions(model, matrix, data.values, outcome)
-    importances, score = _importances(model, study.values(study.terms.objective.metric))
-    corrected, pairs = _corrected(effects, tested)
     return Effects(
-        factors=model,
-        effects=corrected,
-        interactions=pairs,
-        importances=importances,
-        forest_score=score,
+        model,
+        *_corrected(effects, tested),
+        *_importances(model, study.values(study.terms.objective.metric)),
         degrees_of_freedom=freedom,
-        smallest_detectable=_smallest_detectable(corrected, len(pairs)),
+        smallest_detectable=_smallest_detectable(effects, len(tested)),
     )
 
 
@@ -165,14 +162,10 @@ def _main_effects(model: Sequence[Factor], fit: CrossedFit, outcome: ClaimOutcom
     for factor in model:
         for contrast in factor.contrasts:
             weights = in_design(model, factor, contrast.weights)
-            can_tell = fit.is_estimable(weights)
             rows.append(
                 Effect(
-                    factor.key, outcome, contrast.low, contrast.high,
-                    fit.value(weights) if can_tell else np.nan,
-                    fit.estimate(weights) if can_tell else None,
-                    np.nan,
-                    () if can_tell else confounded_with(model, factor, fit, weights),
+                    factor.key, outcome, contrast.low, contrast.high, fit.value(weights),
+                    fit.estimate(weights), np.nan, confounded_with(model, factor, fit, weights),
                 )
             )  # fmt: skip
     return rows
@@ -184,12 +177,9 @@ def _interactions(
     rows = []
     for one, other in itertools.combinations(model, 2):
         products = np.einsum("ti,tj->tij", one.terms, other.terms).reshape(len(values), -1)
-        p_value = interaction_p_value(matrix, products, values)
-        if p_value is not None:
-            both = np.hstack([matrix, products])
-            fitted, fitted_both = (m @ (np.linalg.pinv(m) @ values) for m in (matrix, both))
-            largest = float(np.abs(fitted_both - fitted).max())
-            rows.append(Interaction((one.key, other.key), outcome, p_value, largest))
+        found = interaction_test(matrix, products, values)
+        if found is not None:
+            rows.append(Interaction((one.key, other.key), outcome, *found))
     return rows
 
 

@@ -6,7 +6,6 @@ import pandas as pd
 
 from src.analysis.effects import figure
 from src.analysis.effects.numbers import LABELS, Effect, Effects, unit_of
-from src.analysis.effects.parallel import parallel_coordinates, parallel_coordinates_interactive
 from src.analysis.formatting import capitalized, count, interval, number, short
 from src.analysis.study_data import StudyData
 from src.config.schema import ClaimOutcome
@@ -31,32 +30,27 @@ def effects_section(study: StudyData, effects: Effects) -> Section:
             "effect_by_level",
             figure.effect_by_level(study, effects),
             f"{capitalized(terms.phrase)} (left) and generalisation gap (right) of every trial "
-            "against each hyperparameter, and the mean of each value. Points of one value differ "
-            "by the other hyperparameters and the seed."
+            "against each hyperparameter, and the mean of each value."
             + (f" {more} more hyperparameters are not drawn." if more > 0 else ""),
         ),
         Text(_interactions(effects, terms)),
         Picture(
             "parallel_coordinates",
-            parallel_coordinates(study, effects),
+            figure.parallel_coordinates(study, effects),
             f"A line for each trial, through its hyperparameters to its {terms.phrase}. On the "
             "interactive page, drag along an axis to select trials.",
-            parallel_coordinates_interactive(study, effects),
+            figure.parallel_coordinates_interactive(study, effects),
         ),
     ]
     if effects.importances:
-        trust = (
-            "The order of the hyperparameters is meaningful."
-            if effects.forest_score > 0.3
-            else "This is too low: the order of the hyperparameters means nothing."
-        )
+        trust = "meaningful" if effects.forest_score > 0.3 else "meaningless"
         blocks.append(
             Picture(
                 "importances",
                 figure.importances(effects),
                 f"Decrease of a random forest's R² for the {terms.phrase} when a hyperparameter "
                 "is shuffled (scikit-learn). R² on trials that its trees have not seen: "
-                f"{effects.forest_score:.2f}. {trust}",
+                f"{effects.forest_score:.2f}; the order of the hyperparameters is {trust}.",
             )
         )
     return Section(title, blocks)
@@ -94,10 +88,7 @@ def _model(study: StudyData, effects: Effects) -> str:
             "hyperparameters, which the table names."
         )
     if effects.degrees_of_freedom == 0:
-        words.append(
-            "Without a degree of freedom the variance between trials is unknown: differences are "
-            "those of single trainings, and no effect has an interval."
-        )
+        words.append("Differences are those of single trainings; no effect has an interval.")
     return " ".join(words)
 
 

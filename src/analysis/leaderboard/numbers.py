@@ -1,7 +1,7 @@
 """Ranking of the configurations, with intervals and tests."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,8 @@ from src.analysis.overfitting.numbers import Verdict
 from src.analysis.study_data import StudyData
 from src.core import names
 from src.records.trial import TrialRecord
-from src.statistics import Contenders, holm
-from src.statistics.intervals import normal_quantile
+from src.statistics.comparison import Contenders, holm
+from src.statistics.intervals import Z_95
 
 
 @dataclass(frozen=True)
@@ -69,19 +69,18 @@ def leaderboard(study: StudyData) -> Leaderboard:
     groups = np.array(study.groups)
     optimism, marks = math.nan, None
     if study.compares_errors and "val" in study.measured:
-        contenders = Contenders.of_trials(study.measured["val"].errors, study.groups)
+        contenders = Contenders(study.measured["val"].errors, study.groups)
         ends, marks = contenders.intervals(), contenders.could_be_best()
         optimism, method = contenders.optimism(), _method(study, contenders)
     else:
         means, errors = _recorded_intervals(study, groups)
-        half = normal_quantile(0.975) * errors
+        half = Z_95 * errors
         ends = np.column_stack([means - half, means + half])
         if study.compares_errors:
             marks = _unpaired_test(means, errors)
             method = (
                 "Errors of single faces were not kept: intervals are as recorded, and the test is "
-                "unpaired (Holm). It is rough: it ignores that the trials share their faces, and "
-                "that seeds differ."
+                "unpaired (Holm), as if the trials had different faces and equal seeds."
             )
         else:
             method = (
@@ -92,21 +91,18 @@ def leaderboard(study: StudyData) -> Leaderboard:
     for group in range(groups.max() + 1):
         trials = [study.compared[index] for index in np.flatnonzero(groups == group)]
         mark = None if marks is None else bool(marks[group])
-        rows.append(_leader(study, trials, ends[group], mark))
+        rows.append(_leader(study, trials, ends[group].tolist(), mark))
     rows.sort(key=lambda row: study.terms.objective.cost(row.value))
     return Leaderboard(tuple(rows), optimism, method, marks is not None)
 
 
 def baselines(study: StudyData) -> dict[str, float]:
     """Returns the error of each constant prediction, by name; empty for other objectives."""
-    found: Mapping[str, np.ndarray] = {
-        f"always the median {study.terms.target.name}": study.values(names.MEDIAN_PREDICTOR_MAE),
-        f"always the mean {study.terms.target.name}": study.values(names.MEAN_PREDICTOR_MAE),
-    }
+    metrics = {"median": names.MEDIAN_PREDICTOR_MAE, "mean": names.MEAN_PREDICTOR_MAE}
     return {
-        name: float(np.nanmean(values))
-        for name, values in found.items()
-        if study.compares_errors and np.isfinite(values).any()
+        f"always the {name} {study.terms.target.name}": float(np.nanmean(study.values(metric)))
+        for name, metric in metrics.items()
+        if study.compares_errors and np.isfinite(study.values(metric)).any()
     }
 
 
@@ -118,16 +114,16 @@ def reference_leaders(study: StudyData) -> dict[str, Leader]:
     for trial in study.reference.trials:
         if metric in trial.metrics and trial.params.get("target.unit", unit) == unit:
             ends = [trial.metrics.get(end(metric), math.nan) for end in (names.low, names.high)]
-            leader = _leader(study, [trial], np.array(ends), None, is_judged=False)
-            found[f"{study.reference.name}, {trial.name}"] = leader
+            name = f"{study.reference.name}, {trial.name}"
+            found[name] = _leader(study, [trial], ends, None)
     return found
 
 
 def _leader(
-    study: StudyData, trials: Sequence[TrialRecord], ends: np.ndarray, mark: bool | None,
-    is_judged: bool = True,
-) -> Leader:  # fmt: skip
+    study: StudyData, trials: Sequence[TrialRecord], ends: Sequence[float], mark: bool | None
+) -> Leader:
     is_last = study.terms.objective.keeps_last_epoch
+    runs = [trial.run_id for trial in trials]
 
     def mean(metric: str) -> float:
         return float(np.mean([trial.metrics.get(metric, math.nan) for trial in trials]))
@@ -136,13 +132,13 @@ def _leader(
         configuration={key: trials[0].params.get(key, "") for key in study.keys},
         trials=tuple(trials),
         value=mean(study.terms.objective.metric),
-        low=float(ends[0]),
-        high=float(ends[1]),
+        low=ends[0],
+        high=ends[1],
         train_mae=mean(names.LAST_TRAIN_MAE if is_last else names.BEST_TRAIN_MAE),
         gap=mean(names.LAST_GAP if is_last else names.BEST_GAP),
         best_epoch=mean(names.BEST_EPOCH),
         seconds_per_epoch=mean(names.SECONDS_PER_EPOCH),
-        verdicts=tuple(study.verdict(trial) for trial in trials) if is_judged else (),
+        verdicts=tuple(study.overfitting[key].verdict for key in runs if key in study.overfitting),
         could_be_best=mark,
     )
 
@@ -156,9 +152,8 @@ def _method(study: StudyData, contenders: Contenders) -> str:
             f"replicates, pooled, {contenders.degrees_of_freedom} degrees of freedom); {test}."
         )
     return (
-        f"Intervals: 95 %, bootstrap over {faces}; {test}. There are no replicates: the variance "
-        "between seeds is not included, so the test compares these trained models, not their "
-        "configurations."
+        f"Intervals: 95 %, bootstrap over {faces}; {test}. Without replicates the variance between "
+        "seeds is unknown: the test compares these trained models, not their configurations."
     )
 
 

@@ -118,7 +118,7 @@ def pareto_front(mae: np.ndarray, gap: np.ndarray) -> np.ndarray:
 
 def _by_verdict(study: StudyData) -> dict[Verdict, list[int]]:
     """Returns the indices of the compared trials by verdict, without empty ones."""
-    verdicts = [study.verdict(trial) for trial in study.compared]
+    verdicts = [study.overfitting[trial.run_id].verdict for trial in study.compared]
     found = {each: [i for i, its in enumerate(verdicts) if its is each] for each in Verdict}
     return {verdict: chosen for verdict, chosen in found.items() if chosen}
 
@@ -131,14 +131,12 @@ def _gap_labels(study: StudyData) -> list[str]:
 def _common_top(study: StudyData, shown: Sequence[TrialRecord]) -> float:
     """Returns the upper end of the axis: the greatest error, at most twice the baseline's."""
     keys = [names.TRAIN_MAE, names.VAL_MAE]
-    values = [study.curve(trial)[keys].to_numpy().ravel() for trial in shown]
-    together = np.concatenate(values)
-    finite = together[np.isfinite(together)]
+    errors = np.concatenate([study.curve(trial)[keys].to_numpy() for trial in shown])
+    finite = errors[np.isfinite(errors)]
     if not len(finite):
         return 1.0
-    baselines = study.values(names.MEDIAN_PREDICTOR_MAE)
-    limit = 2 * float(np.nanmax(baselines)) if np.isfinite(baselines).any() else np.inf
-    return min(float(finite.max()), limit) * 1.05
+    limit = 2 * np.fmax.reduce(study.values(names.MEDIAN_PREDICTOR_MAE), initial=np.nan)
+    return float(np.fmin(finite.max(), limit)) * 1.05
 
 
 def _curve(axes: Axes, study: StudyData, trial: TrialRecord) -> None:

@@ -16,14 +16,6 @@ UNDERFIT_RATIO = 0.8
 OVERFIT_SHARE = 0.25
 OVERFIT_DEGRADATION = 0.05
 
-_RULE = f"""The verdict is the first of these that holds. It is about the best epoch, unless it says
-otherwise. *Diverged*: the trial ended without a finite error, or its last validation MAE is over
-{DIVERGED_RATIO:g} times that of always predicting the median {{name}}. *Underfit*: its training
-MAE is over {UNDERFIT_RATIO:.0%} of that predictor's. *Overfits*: the gap is over
-{OVERFIT_SHARE:.0%} of the validation MAE, or after the best epoch the validation MAE rose by over
-{OVERFIT_DEGRADATION:.0%} while the training MAE fell. *Fits*: none of these. The thresholds are
-conventions of this report, not tests.""".replace("\n", " ")
-
 
 def rule(name: str) -> str:
     """Returns the definition of the verdicts.
@@ -31,7 +23,15 @@ def rule(name: str) -> str:
     Args:
         name: The target's.
     """
-    return _RULE.format(name=name)
+    return (
+        "The verdict is the first of these that holds. It is about the best epoch, unless it says "
+        "otherwise. *Diverged*: the trial ended without a finite error, or its last validation MAE "
+        f"is over {DIVERGED_RATIO:g} times that of always predicting the median {name}. "
+        f"*Underfit*: its training MAE is over {UNDERFIT_RATIO:.0%} of that predictor's. "
+        f"*Overfits*: the gap is over {OVERFIT_SHARE:.0%} of the validation MAE, or after the best "
+        f"epoch the validation MAE rose by over {OVERFIT_DEGRADATION:.0%} while the training MAE "
+        "fell. *Fits*: none of these. The thresholds are conventions of this report, not tests."
+    )
 
 
 class Verdict(StrEnum):

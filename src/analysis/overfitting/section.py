@@ -11,6 +11,7 @@ from src.analysis.overfitting.numbers import rule
 from src.analysis.study_data import StudyData
 from src.core import names
 from src.pages.blocks import Block, Picture, Section, Table, Text
+from src.records.trial import TrialRecord
 
 
 def overfitting_section(study: StudyData, board: Leaderboard) -> Section:
@@ -36,9 +37,8 @@ def overfitting_section(study: StudyData, board: Leaderboard) -> Section:
                 "gap_against_mae",
                 figure.gap_against_mae(study),
                 "Generalisation gap of each trial against its validation MAE, both in its best "
-                "epoch. Lower left is better; no trial is better in both than one on the dashed "
-                "Pareto front. A small gap alone is no merit: a model that learns nothing has "
-                "none.",
+                "epoch; lower left is better. No trial is better in both than one on the dashed "
+                "Pareto front. A small gap alone is no merit: an untrained model has none.",
                 figure.gap_against_mae_interactive(study),
             )
         )
@@ -47,38 +47,39 @@ def overfitting_section(study: StudyData, board: Leaderboard) -> Section:
 
 
 def _table(study: StudyData) -> Table:
-    rows, values = [], []
-    for trial in study.trials:
-        found, metrics, tags = study.overfitting[trial.run_id], trial.metrics, trial.tags
-        gap, low, high = (
-            metrics.get(metric, math.nan)
-            for metric in (names.BEST_GAP, names.low(names.BEST_GAP), names.high(names.BEST_GAP))
-        )
-        reasons = (tags.get(key) for key in (names.INFEASIBLE, names.PRUNED, names.FAILURE))
-        shared = {
+    values = pd.DataFrame(
+        {
             "trial": trial.name if trial.number is None else str(trial.number),
-            "state": "INFEASIBLE" if names.INFEASIBLE in tags else str(trial.state),
-            "verdict": str(found.verdict),
+            "state": "INFEASIBLE" if names.INFEASIBLE in trial.tags else str(trial.state),
+            "verdict": str(study.overfitting[trial.run_id].verdict),
+            "gap": trial.metrics.get(names.BEST_GAP, math.nan),
+            "gap_low": trial.metrics.get(names.low(names.BEST_GAP), math.nan),
+            "gap_high": trial.metrics.get(names.high(names.BEST_GAP), math.nan),
+            "onset_epoch": study.overfitting[trial.run_id].onset_epoch,
+            "degradation": study.overfitting[trial.run_id].degradation,
         }
-        rows.append({
-            **shared,
-            "gap [95 %]": interval(gap, low, high, "+"),
-            "onset epoch": "" if found.onset_epoch is None else str(found.onset_epoch),
-            "degradation": number(found.degradation, "+"),
-            "reason": next(filter(None, reasons), "").split("\n")[0],
-        })  # fmt: skip
-        values.append({
-            **shared, "gap": gap, "gap_low": low, "gap_high": high,
-            "onset_epoch": found.onset_epoch, "degradation": found.degradation,
-        })  # fmt: skip
-    cells = pd.DataFrame(rows)
-    if not cells["reason"].any():
-        cells = cells.drop(columns="reason")
+        for trial in study.trials
+    )
+    cells = values[["trial", "state", "verdict"]].copy()
+    gaps = values[["gap", "gap_low", "gap_high"]].to_numpy()
+    cells["gap [95 %]"] = [interval(gap, low, high, "+") for gap, low, high in gaps]
+    onsets = values["onset_epoch"].astype(float)
+    cells["onset epoch"] = [number(epoch, decimals=0) for epoch in onsets]
+    cells["degradation"] = [number(rise, "+") for rise in values["degradation"]]
+    reasons = [_reason(trial) for trial in study.trials]
+    if any(reasons):
+        cells["reason"] = reasons
     return Table(
         "overfitting",
         cells,
         "Gap: in the best epoch, with its interval over faces. Onset: the best epoch, if training "
         "improved after it. Degradation: last minus best validation MAE. In "
         f"{study.terms.target.unit}.",
-        pd.DataFrame(values),
+        values,
     )
+
+
+def _reason(trial: TrialRecord) -> str:
+    """Returns the first line of the reason why a trial was stopped; empty if it was not."""
+    reasons = (trial.tags.get(key) for key in (names.INFEASIBLE, names.PRUNED, names.FAILURE))
+    return next(filter(None, reasons), "").split("\n")[0]

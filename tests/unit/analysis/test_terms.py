@@ -7,6 +7,7 @@ import matplotlib.text
 import numpy as np
 import pandas as pd
 import pytest
+from plotly.offline import get_plotlyjs
 
 from src.analysis.document import study_document
 from src.analysis.leaderboard.numbers import leaderboard
@@ -15,7 +16,7 @@ from src.analysis.study_data import StudyData, comparable
 from src.config import Objective, TargetConfig
 from src.config.schema import Direction
 from src.pages.blocks import Document
-from src.pages.html import _plotly, as_html
+from src.pages.html import as_html
 from src.pages.markdown import as_markdown
 from src.records.terms import Terms
 from tests.unit.analysis.made_data import claim, record, study_data
@@ -33,7 +34,7 @@ def texts_of(document: Document) -> str:
         for label in picture.figure.findobj(matplotlib.text.Text)
     ]
     tables = [table.csv for table in document.tables]
-    html = as_html(document).replace(_plotly(), "")
+    html = as_html(document).replace(get_plotlyjs(), "")
     return "\n".join([html, as_markdown(document), *tables, *written])
 
 

@@ -6,12 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from src.statistics import Contenders, holm, mean_interval
+from src.statistics.comparison import Contenders, holm
+from src.statistics.intervals import mean_interval
 
 
 def test_interval_of_one_trial_agrees_with_normal_theory() -> None:
     errors = np.random.default_rng(0).gamma(2, 3, (1, 800))
-    (low, high) = Contenders.of_trials(errors, [0]).intervals()[0]
+    (low, high) = Contenders(errors, [0]).intervals()[0]
     expected_low, expected_high = mean_interval(errors[0])
     assert low == pytest.approx(expected_low, abs=0.03)
     assert high == pytest.approx(expected_high, abs=0.03)
@@ -20,7 +21,7 @@ def test_interval_of_one_trial_agrees_with_normal_theory() -> None:
 def test_pooled_spread_of_replicates_by_hand() -> None:
     """Pairs that differ by 2 and by 0: squares 1 + 1 + 0 + 0 over 2 degrees of freedom."""
     errors = np.array([[4.0], [6.0], [5.0], [5.0]]) * np.ones((1, 3))
-    contenders = Contenders.of_trials(errors, [0, 0, 1, 1])
+    contenders = Contenders(errors, [0, 0, 1, 1])
     assert contenders.replicate_variance == pytest.approx(1.0)
     assert contenders.face_variance == 0
     assert contenders.degrees_of_freedom == 2
@@ -41,7 +42,7 @@ def test_equal_configurations_stay_and_intervals_cover(replicates, of_training) 
     rng, marked, covered = np.random.default_rng(1), 0, []
     groups = np.repeat(np.arange(6), replicates)
     for _ in range(400):
-        contenders = Contenders.of_trials(make_errors(rng, 6, replicates, of_training), groups)
+        contenders = Contenders(make_errors(rng, 6, replicates, of_training), groups)
         marked += not contenders.could_be_best().all()
         low, high = contenders.intervals()[0]
         covered.append(low <= 6.0 <= high)  # mean of the gamma distribution
@@ -54,16 +55,15 @@ def test_clearly_worse_configurations_do_not_widen_the_threshold() -> None:
     errors = make_errors(rng, 5, 1, 0.0)
     errors[3] += 1.5
     errors[4] = rng.gamma(2, 20, errors.shape[1])  # bad, and noisy enough to widen any threshold
-    assert list(Contenders.of_trials(errors, range(5)).could_be_best()) == [1, 1, 1, 0, 0]
+    assert list(Contenders(errors, range(5)).could_be_best()) == [1, 1, 1, 0, 0]
 
 
 def test_selection_bias_grows_with_the_number_of_configurations() -> None:
     rng = np.random.default_rng(3)
     few, many = (
-        Contenders.of_trials(make_errors(rng, count, 1, 0.0), range(count)).optimism()
-        for count in (2, 40)
+        Contenders(make_errors(rng, count, 1, 0.0), range(count)).optimism() for count in (2, 40)
     )
-    alone = Contenders.of_trials(make_errors(rng, 1, 1, 0.0), [0]).optimism()
+    alone = Contenders(make_errors(rng, 1, 1, 0.0), [0]).optimism()
     assert alone == pytest.approx(0, abs=0.02)
     assert 0 < few < many < 1
 
@@ -72,7 +72,7 @@ def test_optimism_is_the_distance_of_the_winner_from_equal_configurations() -> N
     rng, estimated, true_bias = np.random.default_rng(4), [], []
     for _ in range(60):
         errors = make_errors(rng, 10, 1, 0.0, num_faces=100)
-        contenders = Contenders.of_trials(errors, range(10))
+        contenders = Contenders(errors, range(10))
         estimated.append(contenders.optimism())
         # All are equal: the distance of the winner from the mean of all is chance.
         true_bias.append(contenders.means.mean() - contenders.means.min())
@@ -91,7 +91,7 @@ def test_holm_agrees_with_statsmodels(p_values: list[float]) -> None:
 @given(st.integers(1, 5), st.integers(1, 3), st.integers(1, 30), st.integers(0, 99))
 def test_the_best_could_always_be_the_best(num_groups, replicates, num_faces, seed) -> None:
     errors = make_errors(np.random.default_rng(seed), num_groups, replicates, 0.5, num_faces)
-    contenders = Contenders.of_trials(errors, np.repeat(np.arange(num_groups), replicates))
-    assert contenders.could_be_best()[contenders.best]
+    contenders = Contenders(errors, np.repeat(np.arange(num_groups), replicates))
+    assert contenders.could_be_best()[contenders.means.argmin()]
     assert np.isfinite(contenders.intervals()).all()
     assert contenders.optimism() >= 0

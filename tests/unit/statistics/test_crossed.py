@@ -6,7 +6,8 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from src.statistics import CrossedFit, Faces, Outcome, holm, interaction_p_value
+from src.statistics.comparison import holm
+from src.statistics.crossed import CrossedFit, Outcome, interaction_test
 
 
 def factorial(levels: tuple[int, ...], replicates: int) -> np.ndarray:
@@ -29,7 +30,7 @@ def test_without_faces_it_is_ordinary_least_squares() -> None:
         assert estimate.value == pytest.approx(peer.params[place])
         assert (estimate.low, estimate.high) == pytest.approx(tuple(peer.conf_int()[place]))
         assert estimate.p_value == pytest.approx(peer.pvalues[place])
-        wider = estimate.at(0.99)
+        wider = fit.estimate(unit(design.shape[1], place), 0.99)
         assert (wider.low, wider.high) == pytest.approx(tuple(peer.conf_int(0.01)[place]))
 
 
@@ -49,9 +50,9 @@ def test_variance_of_identical_trainings_comes_from_faces_only() -> None:
     rng = np.random.default_rng(1)
     one, other = rng.gamma(2, 3, 400), rng.gamma(2, 3.2, 400)
     errors = np.array([one, one, other, other])
-    estimate = CrossedFit(
-        factorial((2,), 2), Outcome(errors.mean(axis=1), [Faces(errors)])
-    ).estimate(unit(2, 1))
+    estimate = CrossedFit(factorial((2,), 2), Outcome(errors.mean(axis=1), [errors])).estimate(
+        unit(2, 1)
+    )
     difference = other - one
     assert estimate.value == pytest.approx(difference.mean())
     assert estimate.standard_error == pytest.approx(difference.std(ddof=1) / 20)
@@ -102,7 +103,7 @@ def simulate(levels, replicates, mix, num_faces=200, count=700):
         )
         errors += rng.normal(0, of_training, (num_trials, 1))
         errors += rng.normal(0, of_both, errors.shape)
-        fit = CrossedFit(design, Outcome(errors.mean(axis=1), [Faces(errors)]))
+        fit = CrossedFit(design, Outcome(errors.mean(axis=1), [errors]))
         effects = [fit.estimate(unit(num_terms, place)) for place in range(1, num_terms)]
         covered += [effect.low <= 0 <= effect.high for effect in effects]
         flagged += bool((holm([effect.p_value for effect in effects]) < 0.05).any())
@@ -125,7 +126,7 @@ def test_gap_of_two_parts_covers() -> None:
         training = rng.normal(0, 0.3, 8)
         outcome = Outcome(
             val.mean(axis=1) - train.mean(axis=1) + training,
-            [Faces(val + training[:, None]), Faces(train, -1)],
+            [val + training[:, None], train],
         )
         estimate = CrossedFit(design, outcome).estimate(unit(3, 1))
         covered.append(estimate.low <= 0 <= estimate.high)
@@ -139,8 +140,10 @@ def test_interaction_agrees_with_statsmodels() -> None:
     values = rng.normal(0, 1, len(design)) + 0.8 * products[:, 0]
     large = sm.OLS(values, np.hstack([design, products])).fit()
     expected = large.compare_f_test(sm.OLS(values, design).fit())[1]
-    assert interaction_p_value(design, products, values) == pytest.approx(expected)
-    assert interaction_p_value(design, design[:, 1:2], values) is None
+    found = interaction_test(design, products, values)
+    largest = np.abs(large.fittedvalues - sm.OLS(values, design).fit().fittedvalues).max()
+    assert found == pytest.approx((expected, largest))
+    assert interaction_test(design, design[:, 1:2], values) is None
 
 
 @settings(max_examples=50, deadline=None)

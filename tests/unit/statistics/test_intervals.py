@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from src.statistics import difference_interval, mean_interval
+from src.statistics.intervals import difference_interval, mean_interval
 
 
 def test_interval_agrees_with_scipy() -> None:
