@@ -15,7 +15,7 @@ _METADATA = "key"
 
 
 class Affects(Flag):
-    """What the value of a key changes. A key may change several things.
+    """Effects of a key: the things that its value changes.
 
     | member | changes | is in |
     |---|---|---|
