@@ -65,7 +65,7 @@ class Cost:
 def plan_study(launch: Launch, workers: Workers) -> None:
     """Prints what a launch would cost and keeps it for the launch; runs nothing."""
     store = StudyStore(launch.experiment, launch.study)
-    loop, _ = open_loop(launch, store, workers, is_read_only=True)
+    loop = open_loop(launch, store, workers, is_read_only=True)
     num_known = sum(job.outcome is not None for job in loop.jobs)
     num_waiting = 0
     if loop.search.is_adaptive:
@@ -229,13 +229,7 @@ def _conditions(launch: Launch, num_trials: int, num_jobs: int) -> dict[str, Any
 
 def _num_models(trials: Sequence[PlannedTrial]) -> int:
     """Returns the number of kept models: of `best`, one for each record, 1 + ln n on average."""
-    count = len(trials)
-    if not count:
-        return 0
-    match trials[0].config.tracking.keep_model:
-        case KeepModel.all:
-            return count
-        case KeepModel.none:
-            return 0
-        case _:
-            return math.ceil(1 + math.log(count))
+    keep = trials[0].config.tracking.keep_model if trials else KeepModel.none
+    if keep is KeepModel.best:
+        return math.ceil(1 + math.log(len(trials)))
+    return len(trials) if keep is KeepModel.all else 0

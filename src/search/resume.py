@@ -17,7 +17,7 @@ _ORACLE = "hydra.sweeper.oracle"
 
 def open_loop(
     launch: Launch, store: StudyStore, workers: Workers, is_read_only: bool = False
-) -> tuple[Loop, StudyBookkeeping]:
+) -> Loop:
     """Returns the loop of a study at the point where the last launch ended.
 
     Raises:
@@ -64,7 +64,7 @@ def open_loop(
     if running and not is_read_only:
         store.wait_for(running)
         return open_loop(launch, store, workers)
-    return loop, bookkeeping
+    return loop
 
 
 def _refuse_other_search(

@@ -64,11 +64,6 @@ class SweepSettings:
         return search_classes()[self.oracle]
 
     @property
-    def stops_on_failure(self) -> bool:
-        """True if one failed trial ends the sweep."""
-        return self.on_failure == "stop"
-
-    @property
     def num_retries(self) -> int:
         """Further attempts for a failed trial."""
         return int(self.on_failure.partition(":")[2] or 0)

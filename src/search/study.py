@@ -155,30 +155,22 @@ class StudyBookkeeping:
         if record.state is State.RUNNING:
             self._store.mend()
             record = self._store.trial(run_id)
-        is_open = record.state is State.RUNNING or (
-            record.state is State.WAITING and not ending.is_interrupted
-        )
-        if is_open:
+        waits_to_continue = record.state is State.WAITING and ending.is_interrupted
+        if record.state in (State.RUNNING, State.WAITING) and not waits_to_continue:
             self._store.fail(run_id, ending.failure, ending.details)
-            record = self._store.trial(run_id)
         elif record.state is State.FAILED and names.INFEASIBLE not in record.tags:
             self._store.set_tags(run_id, {names.FAILURE: ending.failure[:5000]})
-            record = self._store.trial(run_id)
-        self._records[job.key] = record
-        return self._outcome(record)
+        self._records[job.key] = self._store.trial(run_id)
+        return self._outcome(self._records[job.key])
 
     def told(self, jobs: Sequence[Job]) -> None:
         """Records the position of the call in the sequence of all calls."""
-        if self._is_read_only:
-            return
         position = str(next(self._events))
         for job in jobs:
             self._store.set_tags(self._records[job.key].run_id, {names.TOLD: position})
 
     def release(self, keep: Sequence[Job]) -> None:
         """Deletes the kept states of all trials but these."""
-        if self._is_read_only:
-            return
         for folder in set(map(self._folder, self._jobs)) - set(map(self._folder, keep)):
             if folder is not None:
                 forget(folder)

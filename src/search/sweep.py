@@ -1,7 +1,7 @@
 """Runs one launch of a study, from the records in the store to the final table."""
 
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 
 from src.config import why_alone
@@ -33,7 +33,7 @@ def run_study(launch: Launch, workers: Workers) -> None:
     with open_study(launch.experiment, launch.study) as store:
         status, state = "FAILED", State.FAILED
         try:
-            loop, _ = open_loop(launch, store, workers)
+            loop = open_loop(launch, store, workers)
             if loop.search.is_adaptive:
                 suggestions = [suggestion for suggestion, _ in simulate(launch)]
                 epochs = plan.epochs_to_train(suggestions, launch.max_epochs)
@@ -77,8 +77,7 @@ def _announce(
     numbers = {job.number for job in loop.jobs}
     num_others = sum(trial.number not in numbers for trial in store.trials())
     if num_others:
-        subject = f"{num_others} other {'trial' if num_others == 1 else 'trials'} of this study"
-        lines.append(f"{subject} {'is' if num_others == 1 else 'are'} not part of this sweep.")
+        lines.append(f"The study has {tables.counted(num_others)} besides those of this sweep.")
     if base is not None and base.model.freeze == "backbone" and (reason := why_alone(base)):
         lines.append(f"Its trials do not train as stacked heads: {reason}.")
     swept = _swept_keys(suggestions)
@@ -89,11 +88,9 @@ def _announce(
 
 def _swept_keys(suggestions: Sequence[Suggestion]) -> list[str]:
     """Returns the keys with several values; a group (a name without dot) is no parameter."""
-    values: dict[str, set[str]] = defaultdict(set)
-    for suggestion in suggestions:
-        for key, text in suggestion.values.items():
-            values[key].add(text)
-    return sorted(key for key in values if "." in key and len(values[key]) > 1)
+    values = {pair for suggestion in suggestions for pair in suggestion.values.items()}
+    counts = Counter(key for key, _ in values)
+    return sorted(key for key in counts if "." in key and counts[key] > 1)
 
 
 def _compare_with_plan(store: StudyStore, planned: float, actual: float) -> None:
@@ -107,11 +104,9 @@ def _summarise(launch: Launch, loop: Loop, store: StudyStore) -> None:
     terms, numbers = launch.terms, {job.number for job in loop.jobs}
     everything = store.trials()
     trials = [trial for trial in everything if trial.number in numbers]
-    summary = tables.headline(trials, terms)
-    if loop.search.shortfall:
-        summary += (
-            f" {loop.search.shortfall} promotions had no candidate left, because trials failed."
-        )
+    summary, shortfall = tables.headline(trials, terms), loop.search.shortfall
+    if shortfall:
+        summary += f" {shortfall} promotions had no candidate left, because trials failed."
     metrics = {names.NUM_TRIALS: float(len(trials))}
     metric = terms.objective.metric
     best = next(iter(tables.ranked(trials, terms.objective)), None)

@@ -52,7 +52,11 @@ class Command:
 
     def first(self) -> dict[str, str]:
         """Returns values of one job of many: a group may be swept that must not be missing."""
-        return {each.key: each.domain.first for each in self.space if each.condition is None}
+        domains = {each.key: each.domain for each in self.space if each.condition is None}
+        return {
+            key: domain.texts[0] if isinstance(domain, Choices) else domain.spell(domain.low)
+            for key, domain in domains.items()
+        }
 
 
 def read(params: Mapping[str, Any], arguments: Sequence[str], config_loader: Any) -> Command:

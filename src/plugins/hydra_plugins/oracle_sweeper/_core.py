@@ -176,11 +176,8 @@ def _check_base(tree: DictConfig, swept: set[str]) -> Config | None:
 def _unswept(base: Config | None, swept: set[str]) -> dict[str, Any]:
     """Returns the keys that change a number and are not swept, by themselves or their group."""
     values = identity(base) if base is not None else {}
-    return {
-        key: value
-        for key, value in values.items()
-        if not any(key == each or key.startswith(f"{each}.") for each in swept)
-    }
+    prefixes = tuple(f"{key}." for key in swept)
+    return {key: values[key] for key in values if not f"{key}.".startswith(prefixes)}
 
 
 def _short(hyperparameter: Hyperparameter) -> str:
