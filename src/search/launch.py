@@ -10,9 +10,6 @@ from src.search.search import Search, Suggestion
 from src.search.settings import SweepSettings
 from src.search.space import Space
 
-Compose = Callable[[Sequence[str]], Config]
-"""Returns the checked configuration of overrides; raises `UsageError`."""
-
 
 @dataclass(frozen=True)
 class Launch:
@@ -30,7 +27,7 @@ class Launch:
             values of all keys that are not swept.
         base: Configuration of some trial; None if it is refused.
         max_epochs: Epochs that a trial may train, where epochs are not swept.
-        compose: Returns the checked configuration of overrides.
+        compose: Returns the checked configuration of overrides; raises `UsageError`.
         overrides: Returns all overrides of a trial, from its swept values.
     """
 
@@ -44,7 +41,7 @@ class Launch:
     definition: Mapping[str, Any]
     base: Config | None
     max_epochs: int
-    compose: Compose
+    compose: Callable[[Sequence[str]], Config]
     overrides: Callable[[Mapping[str, str]], list[str]]
 
     def make_search(self) -> Search:
@@ -52,14 +49,19 @@ class Launch:
         return self.settings.search_class(self.settings, self.space, self.max_epochs)
 
 
-def simulate(launch: Launch) -> Iterator[tuple[Suggestion, int]]:
+def simulate(launch: Launch) -> Iterator[tuple[Suggestion, int, int]]:
     """Yields the suggestions of a search with invented results, for counting.
 
-    Each comes with the number of trials that then wait for a promotion. The cost of Hyperband does
-    not depend on the results.
+    Each comes with the epochs of its trial, without those of the trial that it continues, and with
+    the number of trials that then wait for a promotion. The cost of Hyperband does not depend on
+    the results.
     """
     search = launch.make_search()
-    while (suggestion := search.ask()) is not None:
+    ends: list[int] = []
+    for suggestion in iter(search.ask, None):
         if not search.is_sequential:  # without results it draws at random, which takes no time
             search.tell(suggestion.index, float(suggestion.index * 7919 % 101))
-        yield suggestion, len(search.waiting_for_promotion())
+        past = suggestion.promoted_from
+        ends.append(suggestion.epochs or launch.max_epochs)
+        num_epochs = ends[-1] - (0 if past is None else ends[past])
+        yield suggestion, num_epochs, len(search.waiting_for_promotion())

@@ -278,7 +278,8 @@ class Loop:
         outcome = self.bookkeeping.settle(job, ending)
         if outcome.state is State.WAITING:  # interrupted: the next launch continues it
             return
-        if outcome.has_failed and job.num_tries <= self.settings.num_retries and not self.stopped:
+        num_retries = int(self.settings.on_failure.partition("retry:")[2] or 0)
+        if outcome.has_failed and job.num_tries <= num_retries and not self.stopped:
             (self._lost if ending.is_lost else self.waiting).insert(0, job)
             self.on_retry(job, outcome)
             return

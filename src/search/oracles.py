@@ -24,6 +24,10 @@ _DRAWS_A_TRIAL = 10_000  # seeds set aside for each suggestion; 20 collisions ne
 class DrivenOracle(kt.Oracle):
     """Base of all oracles here."""
 
+    trials: dict[str, Trial]
+    ongoing_trials: dict[str, Trial]
+    _tried_so_far: set[str]
+
     def __init__(self, *, seed: int, **settings: Any) -> None:
         super().__init__(
             objective=kt.Objective("cost", "min"),

@@ -27,13 +27,8 @@ def open_loop(
     if search.is_listed:  # a mistake in a list is reported before anything is written
         for suggestion in iter(launch.make_search().ask, None):
             launch.compose(launch.overrides(suggestion.values))
-    bookkeeping = StudyBookkeeping(
-        store,
-        launch,
-        search,
-        is_read_only=is_read_only,
-        stacks_heads=workers.max_stacked > 1 and not search.is_sequential,
-    )
+    stacks_heads = workers.max_stacked > 1 and not search.is_sequential
+    bookkeeping = StudyBookkeeping(store, launch, stacks_heads, is_read_only)
     store.refuse_other_terms(launch.terms)
     tags = {
         **terms_tags(launch.terms),

@@ -17,7 +17,7 @@ from src.data import prepare
 from src.records.trial import TrialRecord
 from src.search.launch import Launch
 from src.search.loop import Ending, Event, Job, Outcome
-from src.search.search import Search, Suggestion
+from src.search.search import Suggestion
 from src.tracking.checkpoints import checkpoint_folder, forget
 from src.tracking.study import StudyStore
 
@@ -33,23 +33,18 @@ class StudyBookkeeping:
 
     Args:
         store: The study.
-        launch: Its description.
-        search: Its traits decide what is recorded, and what a refused configuration is.
-        is_read_only: Nothing is written, as for a plan.
+        launch: Its description. The traits of its search decide what is recorded, and what a
+            refused configuration is.
         stacks_heads: Trials that can train as stacked heads do so.
+        is_read_only: Nothing is written, as for a plan.
     """
 
     def __init__(
-        self,
-        store: StudyStore,
-        launch: Launch,
-        search: Search,
-        is_read_only: bool = False,
-        stacks_heads: bool = False,
+        self, store: StudyStore, launch: Launch, stacks_heads: bool, is_read_only: bool
     ) -> None:
         self._store = store
         self._launch = launch
-        self._search = search
+        self._search = launch.settings.search_class
         self._is_read_only = is_read_only
         self._stacks_heads = stacks_heads
         self._digest = functools.cache(lambda data: prepare(data, launch.terms.target).digest)

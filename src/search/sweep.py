@@ -35,9 +35,9 @@ def run_study(launch: Launch, workers: Workers) -> None:
         try:
             loop = open_loop(launch, store, workers)
             if loop.search.is_adaptive:
-                suggestions = [suggestion for suggestion, _ in simulate(launch)]
-                epochs = plan.epochs_to_train(suggestions, launch.max_epochs)
-                epochs *= launch.settings.replicates
+                simulated = list(simulate(launch))
+                suggestions = [suggestion for suggestion, _, _ in simulated]
+                epochs = [each for _, each, _ in simulated] * launch.settings.replicates
             else:
                 suggestions = [job.suggestion for job in loop.jobs]
                 epochs = [job.epochs for job in loop.jobs]
@@ -104,7 +104,8 @@ def _summarise(launch: Launch, loop: Loop, store: StudyStore) -> None:
     terms, numbers = launch.terms, {job.number for job in loop.jobs}
     everything = store.trials()
     trials = [trial for trial in everything if trial.number in numbers]
-    summary, shortfall = tables.headline(trials, terms), loop.search.shortfall
+    summary = tables.headline(trials, terms)
+    shortfall = loop.search.shortfall
     if shortfall:
         summary += f" {shortfall} promotions had no candidate left, because trials failed."
     metrics = {names.NUM_TRIALS: float(len(trials))}
