@@ -115,8 +115,8 @@ class Bookkeeping(Protocol):
     def told(self, jobs: Sequence[Job]) -> None:
         """Records that the search has the result of these replicates."""
 
-    def release(self, keep: Sequence[Job]) -> None:
-        """Deletes states of trials that will not be promoted: all but these jobs'."""
+    def release(self, jobs: Sequence[Job], keep: Sequence[Job]) -> None:
+        """Deletes the states of these jobs' trials, which will not be promoted, except a few."""
 
 
 class Workers(Protocol):
@@ -304,7 +304,8 @@ class Loop:
                 self._tell(index)
                 self.bookkeeping.told(jobs)
         alive = self._untold | self.search.waiting_for_promotion()
-        self.bookkeeping.release([job for job in self.jobs if job.suggestion.index in alive])
+        keep = [job for job in self.jobs if job.suggestion.index in alive]
+        self.bookkeeping.release(self.jobs, keep)
 
     def _tell(self, index: int) -> None:
         self._untold.discard(index)

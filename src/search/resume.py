@@ -55,7 +55,7 @@ def open_loop(
                 f"{launch.study}. Fix: study.name=<a new name>"
             ) from error
     loop.prepare()
-    running = bookkeeping.running_elsewhere()
+    running = bookkeeping.running_elsewhere(loop.jobs)
     if running and not is_read_only:
         store.wait_for(running)
         return open_loop(launch, store, workers)

@@ -120,13 +120,10 @@ def _check_domain(hyperparameter: Hyperparameter) -> None:
                 "Each value of a sweep is listed once. "
                 f"Received: {key}={','.join(domain.texts)}. Fix: leave out the repeated one"
             )
-        return
-    if not domain.low < domain.high or (domain.is_log and domain.low <= 0):
-        least = " and, with tag(log, …), begin above 0" if domain.is_log else ""
+    elif not domain.low < domain.high or (domain.is_log and domain.low <= 0):
         raise UsageError(
-            f"An interval must go from low to high{least}. "
-            f"Received: {key}=interval({domain.low:g},{domain.high:g}). "
-            f"Fix: {key}=interval(<low>,<high>)"
+            "An interval must go from low to high and, with tag(log, …), begin above 0. Received: "
+            f"{key}=interval({domain.low:g},{domain.high:g}). Fix: {key}=interval(<low>,<high>)"
         )
 
 

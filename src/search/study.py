@@ -54,7 +54,6 @@ class StudyBookkeeping:
             (trial.configuration_hash, trial.data_digest): trial for trial in _best_last(trials)
         }
         self._numbers = {trial.number for trial in trials if trial.number is not None}
-        self._jobs: list[Job] = []
         self._drawn: set[tuple[str, str]] = set()
         self._asked = {
             int(trial.tags[names.SUGGESTION]): int(trial.tags[names.ASKED])
@@ -76,9 +75,9 @@ class StudyBookkeeping:
                 events[told] = index, None
         return [events[position] for position in sorted(events)]
 
-    def running_elsewhere(self) -> list[str]:
-        """Returns the runs of entered trials that another process of this host trains."""
-        records = [self._records[job.key] for job in self._jobs if job.key in self._records]
+    def running_elsewhere(self, jobs: Sequence[Job]) -> list[str]:
+        """Returns the runs of these trials that another process of this host trains."""
+        records = [self._records[job.key] for job in jobs if job.key in self._records]
         return [record.run_id for record in records if record.process is not None]
 
     def enter(self, suggestion: Suggestion, replicate: int, promoted: Job | None) -> Job:
@@ -121,7 +120,6 @@ class StudyBookkeeping:
             program=program(config),
             group=stack_group(config) if self._stacks_heads else None,
         )  # fmt: skip
-        self._jobs.append(job)
         record = self._records.get(key)
         if record is not None:
             self._adopt(record, job, config)
@@ -164,21 +162,19 @@ class StudyBookkeeping:
         for job in jobs:
             self._store.set_tags(self._records[job.key].run_id, {names.TOLD: position})
 
-    def release(self, keep: Sequence[Job]) -> None:
-        """Deletes the kept states of all trials but these."""
-        for folder in set(map(self._folder, self._jobs)) - set(map(self._folder, keep)):
-            if folder is not None:
-                forget(folder)
+    def release(self, jobs: Sequence[Job], keep: Sequence[Job]) -> None:
+        """Deletes the kept states of these jobs' trials, except those of `keep`."""
+        for folder in self._folders(jobs) - self._folders(keep):
+            forget(folder)
 
     def digest(self, config: Config) -> str:
         """Returns the data's digest; reading the data also checks it and fills the cache."""
         return self._digest(dataclasses.replace(config.data, batch_size=1))
 
-    def _folder(self, job: Job) -> Path | None:
-        """Returns the folder of the trial's state; all fidelities of a trial share it."""
-        if job.config is None or job.config.fit.fidelity is None:
-            return None
-        return checkpoint_folder(job.config, self.digest(job.config))
+    def _folders(self, jobs: Sequence[Job]) -> set[Path]:
+        """Returns the folders of the trials' states; all fidelities of a trial share one."""
+        configs = [job.config for job in jobs if job.config and job.config.fit.fidelity is not None]
+        return {checkpoint_folder(config, self.digest(config)) for config in configs}
 
     def _enter_invalid(
         self, suggestion: Suggestion, replicate: int, overrides: list[str], reason: str
@@ -189,16 +185,12 @@ class StudyBookkeeping:
         job = Job(
             self._number(key, None), suggestion, replicate, tuple(overrides), key=key, title=title
         )
-        self._jobs.append(job)
-        if key not in self._records and self._is_read_only:
-            job.outcome = Outcome(State.FAILED, infeasible=reason)
-            return job
-        if key not in self._records:
+        if key not in self._records and not self._is_read_only:
             tags = {**self._tags(job), names.INFEASIBLE: reason[:5000]}
             run_id = self._store.create_trial(f"trial {job.number}", tags)
             self._store.fail(run_id, "", "")
             self._records[key] = self._store.trial(run_id)
-        job.outcome = self._outcome(self._records[key])
+        job.outcome = Outcome(State.FAILED, infeasible=reason)
         return job
 
     def _number(self, key: tuple[str, str], wanted: int | None) -> int:

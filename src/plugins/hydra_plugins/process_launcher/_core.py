@@ -265,9 +265,7 @@ def _death(exit_code: int) -> str:
 
 def _cores(n_jobs: int, cores_per_job: int | None, slot: int) -> set[int]:
     """Returns the processor cores of a slot; empty if all may be used, or the system has no say."""
-    if not hasattr(os, "sched_getaffinity"):
-        return set()
-    cores = sorted(os.sched_getaffinity(0))
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     share = cores_per_job or max(1, len(cores) // n_jobs)
     if share >= len(cores):
         return set()
