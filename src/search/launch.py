@@ -1,6 +1,6 @@
 """Description of one launch of a study."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,8 @@ class Launch:
         command: The command line.
         terms: Target and objective of the study.
         settings: Those of the sweep.
-        space: Swept keys.
+        space: Swept keys with their domains.
+        swept: All keys and groups that differ between trials, also those of listed configurations.
         definition: Everything that shapes the sequence of suggestions: settings, space, and the
             values of all keys that are not swept.
         base: Configuration of some trial; None if it is refused.
@@ -38,6 +39,7 @@ class Launch:
     terms: Terms
     settings: SweepSettings
     space: Space
+    swept: Set[str]
     definition: Mapping[str, Any]
     base: Config | None
     max_epochs: int

@@ -13,6 +13,7 @@ from src.search.search import Search, Suggestion
 from src.search.settings import SweepSettings
 
 if TYPE_CHECKING:
+    from src.search.study import StudyBookkeeping
     from src.training.timing import Timing
 
 
@@ -100,25 +101,6 @@ class Job:
     num_tries: int = 0
 
 
-class Bookkeeping(Protocol):
-    """Records jobs: in the tracking store, or in memory."""
-
-    def enter(self, suggestion: Suggestion, replicate: int, promoted: Job | None) -> Job:
-        """Returns the job for a suggestion; with an outcome, if it was run before."""
-
-    def start(self, job: Job) -> None:
-        """Records that a job starts, and completes its configuration."""
-
-    def settle(self, job: Job, ending: Ending) -> Outcome:
-        """Returns the outcome of a job whose process has ended."""
-
-    def told(self, jobs: Sequence[Job]) -> None:
-        """Records that the search has the result of these replicates."""
-
-    def release(self, jobs: Sequence[Job], keep: Sequence[Job]) -> None:
-        """Deletes the states of these jobs' trials, which will not be promoted, except a few."""
-
-
 class Workers(Protocol):
     """Runs jobs.
 
@@ -167,7 +149,7 @@ class Loop:
     """
 
     search: Search
-    bookkeeping: Bookkeeping
+    bookkeeping: "StudyBookkeeping"
     workers: Workers
     settings: SweepSettings
     on_start: Callable[[Job], None] = lambda job: None

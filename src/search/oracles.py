@@ -25,7 +25,6 @@ class DrivenOracle(kt.Oracle):
     """Base of all oracles here."""
 
     trials: dict[str, Trial]
-    ongoing_trials: dict[str, Trial]
     _tried_so_far: set[str]
 
     def __init__(self, *, seed: int, **settings: Any) -> None:
@@ -85,19 +84,13 @@ class BayesianOracle(DrivenOracle, kt.oracles.BayesianOptimizationOracle):
         with warnings.catch_warnings():  # few points do not determine the length scale
             warnings.simplefilter("ignore", ConvergenceWarning)
             if self.ongoing_trials:
-                running, self.ongoing_trials = self.ongoing_trials, {}
-                x, y = self._vectorize_complete()
-                self.ongoing_trials = running
+                trials = self.trials
+                self.trials = {i: t for i, t in trials.items() if t.status == TrialStatus.COMPLETED}
+                x, y = self._vectorize_trials()
+                self.trials = trials
                 if len(y):
                     self.gpr.fit(x, y)
             return super().populate_space(trial_id)
-
-    def _vectorize_complete(self) -> tuple[np.ndarray, np.ndarray]:
-        everything = self.trials
-        self.trials = {i: t for i, t in everything.items() if t.status == TrialStatus.COMPLETED}
-        x, y = self._vectorize_trials()
-        self.trials = everything
-        return x, y
 
 
 class HyperbandOracle(DrivenOracle, kt.oracles.HyperbandOracle):

@@ -1,8 +1,6 @@
 """Runs one launch of a study, from the records in the store to the final table."""
 
 import time
-from collections import Counter
-from collections.abc import Sequence
 
 from src.config import why_alone
 from src.core import names
@@ -15,7 +13,6 @@ from src.search.launch import Launch, simulate
 from src.search.loop import Loop, Workers
 from src.search.progress import Progress
 from src.search.resume import open_loop
-from src.search.search import Suggestion
 from src.tracking.lookup import announce_new_study
 from src.tracking.study import StudyStore, open_study
 from src.tracking.views import save_views, study_links
@@ -34,19 +31,15 @@ def run_study(launch: Launch, workers: Workers) -> None:
         status, state = "FAILED", State.FAILED
         try:
             loop = open_loop(launch, store, workers)
+            epochs = [job.epochs for job in loop.jobs]
             if loop.search.is_adaptive:
-                simulated = list(simulate(launch))
-                suggestions = [suggestion for suggestion, _, _ in simulated]
-                epochs = [each for _, each, _ in simulated] * launch.settings.replicates
-            else:
-                suggestions = [job.suggestion for job in loop.jobs]
-                epochs = [job.epochs for job in loop.jobs]
+                epochs = [each for _, each, _ in simulate(launch)] * launch.settings.replicates
             progress = Progress(len(epochs), sum(epochs), workers.num_jobs, launch.terms)
             known = [job for job in loop.jobs if job.outcome]
             progress.known(known)
             loop.on_start, loop.on_end = progress.started, progress.ended
             loop.on_retry = progress.retried
-            _announce(launch, loop, store, suggestions)
+            _announce(launch, loop, store)
             planned = plan.recall(launch, len(epochs) - len(known), workers.num_jobs)
             started = time.monotonic()
             try:
@@ -66,9 +59,7 @@ def run_study(launch: Launch, workers: Workers) -> None:
     _raise_failures(loop)
 
 
-def _announce(
-    launch: Launch, loop: Loop, store: StudyStore, suggestions: Sequence[Suggestion]
-) -> None:
+def _announce(launch: Launch, loop: Loop, store: StudyStore) -> None:
     """Prints the size of the study and where MLflow shows it."""
     base, num_known = launch.base, sum(job.outcome is not None for job in loop.jobs)
     known = f", {num_known} of them known" if num_known else ""
@@ -80,17 +71,10 @@ def _announce(
         lines.append(f"The study has {tables.counted(num_others)} besides those of this sweep.")
     if base is not None and base.model.freeze == "backbone" and (reason := why_alone(base)):
         lines.append(f"Its trials do not train as stacked heads: {reason}.")
-    swept = _swept_keys(suggestions)
+    swept = sorted(key for key in launch.swept if "." in key)  # a group is no parameter
     links = save_views(store.experiment_id, launch.study, swept, swept, launch.terms)
     lines.append(f"`mlflow ui` shows it at {links.charts}")
     stderr.print("\n".join(lines), markup=False)
-
-
-def _swept_keys(suggestions: Sequence[Suggestion]) -> list[str]:
-    """Returns the keys with several values; a group (a name without dot) is no parameter."""
-    values = {pair for suggestion in suggestions for pair in suggestion.values.items()}
-    counts = Counter(key for key, _ in values)
-    return sorted(key for key in counts if "." in key and counts[key] > 1)
 
 
 def _compare_with_plan(store: StudyStore, planned: float, actual: float) -> None:

@@ -74,6 +74,7 @@ def _describe(
         terms=Terms(target, objective_of(study)),
         settings=settings,
         space=command.space,
+        swept=keys,
         definition={
             **settings.compared(),
             **{each.key: _short(each) for each in command.space},
