@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from src.training.timing import Timing
 
 
-class ChangedSearchError(Exception):
-    """A search suggests other configurations than before, or a trial is gone; holds the index."""
-
-
 @dataclass(frozen=True)
 class Outcome:
     """State and result of a trial, as the store has them.
@@ -165,24 +161,27 @@ class Loop:
     _untold: set[int] = field(default_factory=set)
     _by_suggestion: dict[int, list[Job]] = field(default_factory=lambda: defaultdict(list))
 
-    def restore(self, events: Sequence[Event]) -> None:
+    def restore(self, events: Sequence[Event]) -> int | None:
         """Repeats the calls of former launches.
 
-        Raises:
-            ChangedSearchError: If the search now suggests something else, or a trial is gone.
+        Returns:
+            None, or the index at which the search now suggests something else or a trial is gone.
         """
         told = {index for index, values in events if values is None}
         for index, values in events:
-            if values is None:
+            if values is not None:
+                self.search.remember(index, values)
+                suggestion = self.search.ask()
+                if suggestion is None or suggestion.index != index:
+                    return index
+                for replicate in range(self.settings.replicates):
+                    # A failure that the search knows stays one: later suggestions depend on it.
+                    self._enter(suggestion, replicate, retries_failed=index not in told)
+            elif all(job.outcome for job in self._by_suggestion[index]):
                 self._tell(index)
-                continue
-            self.search.remember(index, values)
-            suggestion = self.search.ask()
-            if suggestion is None or suggestion.index != index:
-                raise ChangedSearchError(index)
-            for replicate in range(self.settings.replicates):
-                # A failure that the search knows stays one: later suggestions depend on it.
-                self._enter(suggestion, replicate, retries_failed=index not in told)
+            else:
+                return index
+        return None
 
     def prepare(self) -> None:
         """Enters all suggestions of a search that is not adaptive, the first seeds first.
@@ -292,7 +291,5 @@ class Loop:
     def _tell(self, index: int) -> None:
         self._untold.discard(index)
         outcomes = [job.outcome for job in self._by_suggestion[index]]
-        if None in outcomes:
-            raise ChangedSearchError(index)
         costs = [each.cost for each in outcomes if each and math.isfinite(each.cost)]
         self.search.tell(index, sum(costs) / len(costs) if costs else None)

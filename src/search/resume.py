@@ -8,7 +8,7 @@ from src.config import complete
 from src.core import names
 from src.core.errors import UsageError
 from src.search.launch import Launch
-from src.search.loop import ChangedSearchError, Loop, Workers
+from src.search.loop import Loop, Workers
 from src.search.study import StudyBookkeeping
 from src.tracking.study import StudyStore, terms_tags
 
@@ -45,15 +45,13 @@ def open_loop(
     if not is_read_only:
         store.open_parent(tags)
     loop = Loop(search, bookkeeping, workers, launch.settings)
-    if search.is_adaptive:
-        try:
-            loop.restore(bookkeeping.events())
-        except ChangedSearchError as error:
-            raise UsageError(
-                f'Study "{launch.study}" cannot continue: its suggestion {error} differs from the '
-                "recorded one, or its run is missing. Received: study.name="
-                f"{launch.study}. Fix: study.name=<a new name>"
-            ) from error
+    changed = loop.restore(bookkeeping.events()) if search.is_adaptive else None
+    if changed is not None:
+        raise UsageError(
+            f'Study "{launch.study}" cannot continue: its suggestion {changed} differs from the '
+            f"recorded one, or its run is missing. Received: study.name={launch.study}. "
+            "Fix: study.name=<a new name>"
+        )
     loop.prepare()
     running = bookkeeping.running_elsewhere(loop.jobs)
     if running and not is_read_only:
@@ -76,10 +74,9 @@ def _refuse_other_search(
     for key in sorted(before.keys() | now.keys(), key=lambda key: (key != _ORACLE, key)):
         old, new = before.get(key), now.get(key)
         is_longer = key == "hydra.sweeper.max_trials" and old and new and old < new
-        if old == new or is_longer:
-            continue
-        raise UsageError(
-            f'Study "{study}" cannot continue: the next suggestions of its {before[_ORACLE]} '
-            f"search depend on how it began, with {key}={old}. Received: {key}={new}. "
-            f"Fix: study.name=<a new name>, or {key} as before"
-        )
+        if old != new and not is_longer:
+            raise UsageError(
+                f'Study "{study}" cannot continue: the next suggestions of its {before[_ORACLE]} '
+                f"search depend on how it began, with {key}={old}. Received: {key}={new}. "
+                f"Fix: study.name=<a new name>, or {key} as before"
+            )

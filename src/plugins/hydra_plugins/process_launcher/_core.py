@@ -143,9 +143,8 @@ class Processes:
                 endings += self.wait()
             self.end_idle()
         except KeyboardInterrupt:
-            for worker in self._workers:
-                worker.process.kill()
             for worker in list(self._workers):
+                worker.process.kill()
                 self._remove(worker)
             raise
         return endings
