@@ -97,8 +97,15 @@ def check_settings(settings: SweepSettings, space: Space) -> None:
         raise _refused("max_trials", f"be null: {oracle}'s epochs decide", max_trials, "null")
     if settings.configurations and not search.takes_configurations:
         raise _refused("configurations", f"be empty for {oracle}", "a list", "[]")
+    if search.takes_configurations and (space or not settings.configurations):
+        received = f"{space[0].key} with several values" if space else "an empty list"
+        raise UsageError(
+            f"A {oracle} search runs `hydra.sweeper.configurations` and sweeps no other key. "
+            f"Received: {received}. Fix: 'hydra.sweeper.configurations="
+            "[{optimizer.learning_rate: 1e-4}, {optimizer.learning_rate: 1e-3}]', or "
+            "hydra.sweeper.oracle=grid"
+        )
     _check_space(settings, search, space)
-    search.check(settings, space)
 
 
 def _check_space(settings: SweepSettings, search: type[Search], space: Space) -> None:
