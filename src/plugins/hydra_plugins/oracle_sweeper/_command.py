@@ -100,12 +100,10 @@ def read(params: Mapping[str, Any], arguments: Sequence[str], config_loader: Any
     gone: set[str] = set()
     while more := {k for k, c in conditions.items() if not c.texts or c.key in gone} - gone:
         gone |= more
+    # A condition that is left and names a fixed key holds.
+    conditions = {key: each for key, each in conditions.items() if each.key not in fixed}
     space = [
-        Hyperparameter(
-            override.get_key_element(),
-            domains[key],
-            None if key in conditions and conditions[key].key in fixed else conditions.get(key),
-        )
+        Hyperparameter(override.get_key_element(), domains[key], conditions.get(key))
         for key, override in swept.items()
         if key not in gone
     ]
