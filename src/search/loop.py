@@ -13,11 +13,8 @@ from src.search.search import Search, Suggestion
 from src.search.settings import SweepSettings
 
 if TYPE_CHECKING:
+    from src.search.study import StudyBookkeeping
     from src.training.timing import Timing
-
-
-class ChangedSearchError(Exception):
-    """A search suggests other configurations than before, or a trial is gone; holds the index."""
 
 
 @dataclass(frozen=True)
@@ -100,25 +97,6 @@ class Job:
     num_tries: int = 0
 
 
-class Bookkeeping(Protocol):
-    """Records jobs: in the tracking store, or in memory."""
-
-    def enter(self, suggestion: Suggestion, replicate: int, promoted: Job | None) -> Job:
-        """Returns the job for a suggestion; with an outcome, if it was run before."""
-
-    def start(self, job: Job) -> None:
-        """Records that a job starts, and completes its configuration."""
-
-    def settle(self, job: Job, ending: Ending) -> Outcome:
-        """Returns the outcome of a job whose process has ended."""
-
-    def told(self, jobs: Sequence[Job]) -> None:
-        """Records that the search has the result of these replicates."""
-
-    def release(self, keep: Sequence[Job]) -> None:
-        """Deletes states of trials that will not be promoted: all but these jobs'."""
-
-
 class Workers(Protocol):
     """Runs jobs.
 
@@ -162,19 +140,20 @@ class Loop:
         on_retry: Called with each job that will be tried again, and with its outcome.
         on_end: Called with each job that has ended for good.
         jobs: All jobs so far, in the order of their suggestions.
+        waiting: Jobs that are known to be missing, in the order in which they will start.
         stopped: Why the sweep ended early, or empty.
     """
 
     search: Search
-    bookkeeping: Bookkeeping
+    bookkeeping: "StudyBookkeeping"
     workers: Workers
     settings: SweepSettings
     on_start: Callable[[Job], None] = lambda job: None
     on_retry: Callable[[Job, Outcome], None] = lambda job, outcome: None
     on_end: Callable[[Job], None] = lambda job: None
     jobs: list[Job] = field(default_factory=list)
+    waiting: list[Job] = field(default_factory=list)
     stopped: str = ""
-    _waiting: list[Job] = field(default_factory=list)
     _lost: list[Job] = field(default_factory=list)
     _running: list[Job] = field(default_factory=list)
     _alone: Job | None = None
@@ -182,43 +161,46 @@ class Loop:
     _untold: set[int] = field(default_factory=set)
     _by_suggestion: dict[int, list[Job]] = field(default_factory=lambda: defaultdict(list))
 
-    @property
-    def waiting(self) -> list[Job]:
-        """Jobs that are known to be missing, in the order in which they will start."""
-        return list(self._waiting)
-
-    def restore(self, events: Sequence[Event]) -> None:
+    def restore(self, events: Sequence[Event]) -> int | None:
         """Repeats the calls of former launches.
 
-        Raises:
-            ChangedSearchError: If the search now suggests something else, or a trial is gone.
+        Returns:
+            None, or the index at which the search now suggests something else or a trial is gone.
         """
         told = {index for index, values in events if values is None}
         for index, values in events:
-            if values is None:
+            if values is not None:
+                self.search.remember(index, values)
+                suggestion = self.search.ask()
+                if suggestion is None or suggestion.index != index:
+                    return index
+                for replicate in range(self.settings.replicates):
+                    # A failure that the search knows stays one: later suggestions depend on it.
+                    self._enter(suggestion, replicate, retries_failed=index not in told)
+            elif all(job.outcome for job in self._by_suggestion[index]):
                 self._tell(index)
-                continue
-            self.search.remember(index, values)
-            suggestion = self.search.ask()
-            if suggestion is None or suggestion.index != index:
-                raise ChangedSearchError(index)
-            # A failure that the search knows stays one: later suggestions depend on it.
-            self._enter(suggestion, retries_failed=index not in told)
+            else:
+                return index
+        return None
 
     def prepare(self) -> None:
-        """Enters everything that is known before the first trial."""
-        if not self.search.is_adaptive:
-            suggestions = list(iter(self.search.ask, None))
-            for replicate in range(self.settings.replicates):
-                first = len(self._waiting)
-                for suggestion in suggestions:
-                    self._enter_job(suggestion, replicate)
-                self._waiting[first:] = _by_program(self._waiting[first:])
-        self._tell_complete()
+        """Enters all suggestions of a search that is not adaptive, the first seeds first.
+
+        Jobs of one program start in a row within each seed.
+        """
+        if self.search.is_adaptive:
+            return
+        suggestions = list(iter(self.search.ask, None))
+        for replicate in range(self.settings.replicates):
+            for suggestion in suggestions:
+                self._enter(suggestion, replicate)
+        programs = list(dict.fromkeys(job.program for job in self.waiting))
+        self.waiting.sort(key=lambda job: (job.replicate, programs.index(job.program)))
 
     def run(self) -> None:
         """Runs to the end. On a KeyboardInterrupt, running jobs save and stop; it is raised on."""
         try:
+            self._tell_complete()
             while not self.stopped:
                 self._fill()
                 if not self._running:
@@ -246,27 +228,20 @@ class Loop:
     def _next(self) -> Job | None:
         if self._alone in self._running:
             return None
-        if self._lost and (not self._waiting or not self._running):
+        if self._lost and not self._running:
             # Alone: another trial may have exhausted the memory.
-            if self._running:
-                return None
             self._alone = self._lost.pop(0)
             return self._alone
-        while not self._waiting and self.search.is_adaptive:
+        while not self.waiting and not self._lost and self.search.is_adaptive:
             suggestion = self.search.ask()
             if suggestion is None:
                 return None
-            self._enter(suggestion)
+            for replicate in range(self.settings.replicates):
+                self._enter(suggestion, replicate)
             self._tell_complete()
-        return self._waiting.pop(0) if self._waiting else None
+        return self.waiting.pop(0) if self.waiting else None
 
-    def _enter(self, suggestion: Suggestion, retries_failed: bool = True) -> None:
-        for replicate in range(self.settings.replicates):
-            self._enter_job(suggestion, replicate, retries_failed)
-
-    def _enter_job(
-        self, suggestion: Suggestion, replicate: int, retries_failed: bool = True
-    ) -> None:
+    def _enter(self, suggestion: Suggestion, replicate: int, retries_failed: bool = True) -> None:
         promoted = None
         if suggestion.promoted_from is not None:
             promoted = self._by_suggestion[suggestion.promoted_from][replicate]
@@ -277,22 +252,23 @@ class Loop:
         if job.outcome is not None and job.outcome.has_failed and retries_failed:
             job.outcome = None
         if job.outcome is None:
-            self._waiting.append(job)
+            self.waiting.append(job)
 
     def _end(self, job: Job, ending: Ending) -> None:
         self._running.remove(job)
         outcome = self.bookkeeping.settle(job, ending)
         if outcome.state is State.WAITING:  # interrupted: the next launch continues it
             return
-        if outcome.has_failed and job.num_tries <= self.settings.num_retries and not self.stopped:
-            (self._lost if ending.is_lost else self._waiting).insert(0, job)
+        num_retries = int(self.settings.on_failure.partition("retry:")[2] or 0)
+        if outcome.has_failed and job.num_tries <= num_retries and not self.stopped:
+            (self._lost if ending.is_lost else self.waiting).insert(0, job)
             self.on_retry(job, outcome)
             return
         job.outcome = outcome
         self._failures_in_a_row = self._failures_in_a_row + 1 if outcome.has_failed else 0
         if self.stopped:
             pass  # a job that was being stopped has failed
-        elif outcome.has_failed and self.settings.stops_on_failure:
+        elif outcome.has_failed and self.settings.on_failure == "stop":
             self.stopped = f"trial {job.number} failed"
         elif self._failures_in_a_row >= self.settings.max_failures_in_a_row:
             self.stopped = f"{self._failures_in_a_row} trials failed in a row"
@@ -309,18 +285,11 @@ class Loop:
                 self._tell(index)
                 self.bookkeeping.told(jobs)
         alive = self._untold | self.search.waiting_for_promotion()
-        self.bookkeeping.release([job for job in self.jobs if job.suggestion.index in alive])
+        keep = [job for job in self.jobs if job.suggestion.index in alive]
+        self.bookkeeping.release(self.jobs, keep)
 
     def _tell(self, index: int) -> None:
         self._untold.discard(index)
         outcomes = [job.outcome for job in self._by_suggestion[index]]
-        if None in outcomes:
-            raise ChangedSearchError(index)
         costs = [each.cost for each in outcomes if each and math.isfinite(each.cost)]
         self.search.tell(index, sum(costs) / len(costs) if costs else None)
-
-
-def _by_program(jobs: Sequence[Job]) -> list[Job]:
-    """Returns the jobs in their order, but those of one program in a row."""
-    programs = list(dict.fromkeys(job.program for job in jobs))
-    return sorted(jobs, key=lambda job: programs.index(job.program))

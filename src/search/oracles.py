@@ -5,10 +5,10 @@ repeating the calls), seed 0 is a seed, a suggestion depends on the seed and on 
 and an oracle suggests as many trials at a time as it can.
 """
 
+import contextlib
 import itertools
 import math
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import keras_tuner as kt
@@ -16,7 +16,7 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from sklearn.exceptions import ConvergenceWarning
 
-from src.search.space import Choices, Hyperparameter, Space
+from src.search.space import Choices, Interval, Space
 
 _DRAWS_A_TRIAL = 10_000  # seeds set aside for each suggestion; 20 collisions need a few hundred
 
@@ -25,7 +25,6 @@ class DrivenOracle(kt.Oracle):
     """Base of all oracles here."""
 
     trials: dict[str, Trial]
-    ongoing_trials: dict[str, Trial]
     _tried_so_far: set[str]
 
     def __init__(self, *, seed: int, **settings: Any) -> None:
@@ -48,11 +47,8 @@ class DrivenOracle(kt.Oracle):
         self._seed_state = self.seed + _DRAWS_A_TRIAL * len(self.trials)
         return super().create_trial(tuner_id)
 
-
-class _ReplicatingOracle(DrivenOracle):
-    """Random draws; once a small space is exhausted, a draw is repeated as a replicate."""
-
     def _random_values(self) -> dict[str, Any]:
+        """Returns a draw; once a small space is exhausted, one that is repeated as a replicate."""
         values = super()._random_values()
         if values is None:
             tried, self._tried_so_far = self._tried_so_far, set()
@@ -61,11 +57,11 @@ class _ReplicatingOracle(DrivenOracle):
         return values
 
 
-class RandomOracle(_ReplicatingOracle, kt.oracles.RandomSearchOracle):
+class RandomOracle(DrivenOracle, kt.oracles.RandomSearchOracle):
     """Independent draws."""
 
 
-class BayesianOracle(_ReplicatingOracle, kt.oracles.BayesianOptimizationOracle):
+class BayesianOracle(DrivenOracle, kt.oracles.BayesianOptimizationOracle):
     """A Gaussian process and its upper confidence bound.
 
     Attributes:
@@ -88,23 +84,16 @@ class BayesianOracle(_ReplicatingOracle, kt.oracles.BayesianOptimizationOracle):
         with warnings.catch_warnings():  # few points do not determine the length scale
             warnings.simplefilter("ignore", ConvergenceWarning)
             if self.ongoing_trials:
-                running, self.ongoing_trials = self.ongoing_trials, {}
-                x, y = self._vectorize_complete()
-                self.ongoing_trials = running
+                trials = self.trials
+                self.trials = {i: t for i, t in trials.items() if t.status == TrialStatus.COMPLETED}
+                x, y = self._vectorize_trials()
+                self.trials = trials
                 if len(y):
                     self.gpr.fit(x, y)
-            response: dict[str, Any] = super().populate_space(trial_id)
-        return response
-
-    def _vectorize_complete(self) -> tuple[np.ndarray, np.ndarray]:
-        everything = self.trials
-        self.trials = {i: t for i, t in everything.items() if t.status == TrialStatus.COMPLETED}
-        x, y = self._vectorize_trials()
-        self.trials = everything
-        return x, y
+            return super().populate_space(trial_id)
 
 
-class HyperbandOracle(_ReplicatingOracle, kt.oracles.HyperbandOracle):
+class HyperbandOracle(DrivenOracle, kt.oracles.HyperbandOracle):
     """Brackets of successive halving (Li et al. 2018, JMLR 18-185).
 
     keras-tuner does not count a failed trial as finished, so that each costs a promotion in every
@@ -142,25 +131,25 @@ class HyperbandOracle(_ReplicatingOracle, kt.oracles.HyperbandOracle):
 def to_keras_tuner(space: Space) -> kt.HyperParameters:
     """Returns the space in keras-tuner's terms."""
     hyperparameters = kt.HyperParameters()
+    domains = {hyperparameter.key: hyperparameter.domain for hyperparameter in space}
     for hyperparameter in space:
+        scope = contextlib.nullcontext()
         condition = hyperparameter.condition
-        if condition is None:
-            _add(hyperparameters, hyperparameter)
-            continue
-        parent = next(h for h in space if h.key == condition.key)
-        values = [parent.domain.parse(text) for text in condition.texts]
-        with hyperparameters.conditional_scope(condition.key, values):
-            _add(hyperparameters, hyperparameter)
+        if condition is not None:
+            values = [domains[condition.key].parse(text) for text in condition.texts]
+            scope = hyperparameters.conditional_scope(condition.key, values)
+        with scope:
+            _add(hyperparameters, hyperparameter.key, hyperparameter.domain)
     return hyperparameters
 
 
-def _add(hyperparameters: kt.HyperParameters, hyperparameter: Hyperparameter) -> None:
-    key, domain = hyperparameter.key, hyperparameter.domain
+def _add(hyperparameters: kt.HyperParameters, key: str, domain: Choices | Interval) -> None:
     if isinstance(domain, Choices):
         values = [domain.parse(text) for text in domain.texts]
         hyperparameters.Choice(key, values, ordered=domain.numbers is not None)
         return
-    add: Callable[..., Any] = hyperparameters.Int if domain.is_integer else hyperparameters.Float
     sampling = "log" if domain.is_log else "linear"
-    ends = (int(domain.low), int(domain.high)) if domain.is_integer else (domain.low, domain.high)
-    add(key, *ends, sampling=sampling)
+    if domain.is_integer:
+        hyperparameters.Int(key, int(domain.low), int(domain.high), sampling=sampling)
+    else:
+        hyperparameters.Float(key, domain.low, domain.high, sampling=sampling)

@@ -20,11 +20,13 @@ from src.core.errors import UsageError
 from src.search.launch import Launch, simulate
 from src.search.loop import Workers
 from src.search.resume import open_loop
-from src.search.search import Suggestion
 from src.tracking.study import StudyStore
 
 if TYPE_CHECKING:
     from src.training.timing import Timing
+
+Timings = Mapping[KeyValues, "Timing"]
+"""Timing of each shape of a trial."""
 
 _PLANS = Path("mlruns/plans")
 _ARTIFACT_BYTES = 1_000_000  # a run's tables and figures, measured on 1,200 faces
@@ -65,14 +67,13 @@ class Cost:
 def plan_study(launch: Launch, workers: Workers) -> None:
     """Prints what a launch would cost and keeps it for the launch; runs nothing."""
     store = StudyStore(launch.experiment, launch.study)
-    loop, _ = open_loop(launch, store, workers, is_read_only=True)
+    loop = open_loop(launch, store, workers, is_read_only=True)
     num_known = sum(job.outcome is not None for job in loop.jobs)
+    missing = [PlannedTrial(job.config, job.epochs) for job in loop.waiting if job.config]
     num_waiting = 0
     if loop.search.is_adaptive:
-        missing, num_waiting = _simulated(launch)
-        missing = missing[num_known:]
-    else:
-        missing = [PlannedTrial(job.config, job.epochs) for job in loop.waiting if job.config]
+        simulated, num_waiting = _simulated(launch)
+        missing = simulated[num_known:]
     shapes = {cost_shape(trial.config): trial for trial in missing}
     timings = {}
     for number, (shape, trial) in enumerate(shapes.items(), start=1):
@@ -88,7 +89,13 @@ def plan_study(launch: Launch, workers: Workers) -> None:
         or (workers.max_stacked > 1 and stack_group(trial.config) is not None)
         for trial in missing
     )
-    print(sentence(total, num_known, may_take_less))
+    most = "at most " if may_take_less else ""
+    print(
+        f"{total.num_trials} trials and {most}{total.num_epochs} epochs are to run, "
+        f"{num_known} trials are done.\nTime: {most}{spell_seconds(total.seconds)}. "
+        f"Disk: {total.peak_bytes / 1e9:.1f} GB while it runs, "
+        f"{total.final_bytes / 1e9:.1f} GB afterwards."
+    )
 
 
 def _simulated(launch: Launch) -> tuple[list[PlannedTrial], int]:
@@ -96,36 +103,20 @@ def _simulated(launch: Launch) -> tuple[list[PlannedTrial], int]:
 
     Its later configurations are unknown; those of a simulation stand for them.
     """
-    simulated = list(simulate(launch))
-    suggestions = [suggestion for suggestion, _ in simulated]
-    trials = []
-    for suggestion, epochs in zip(
-        suggestions, epochs_to_train(suggestions, launch.max_epochs), strict=True
-    ):
+    trials: list[PlannedTrial] = []
+    most_waiting = 0
+    for suggestion, epochs, num_waiting in simulate(launch):
+        most_waiting = max(most_waiting, num_waiting)
         try:
             config = launch.compose(launch.overrides(suggestion.values))
         except UsageError:
             continue
         num_epochs = epochs if suggestion.epochs else config.fit.epochs
         trials += [PlannedTrial(config, num_epochs)] * launch.settings.replicates
-    return trials, max((waiting for _, waiting in simulated), default=0)
+    return trials, most_waiting
 
 
-def epochs_to_train(suggestions: Sequence[Suggestion], max_epochs: int) -> list[int]:
-    """Returns the epochs of each trial, without those of the trial that it continues."""
-    ends = [suggestion.epochs or max_epochs for suggestion in suggestions]
-    return [
-        end - (0 if suggestion.promoted_from is None else ends[suggestion.promoted_from])
-        for end, suggestion in zip(ends, suggestions, strict=True)
-    ]
-
-
-def cost(
-    trials: Sequence[PlannedTrial],
-    timings: Mapping[KeyValues, "Timing"],
-    num_jobs: int,
-    num_waiting: int,
-) -> Cost:
+def cost(trials: Sequence[PlannedTrial], timings: Timings, num_jobs: int, num_waiting: int) -> Cost:
     """Returns the cost of trials.
 
     Args:
@@ -148,7 +139,7 @@ def cost(
 
 
 def schedule(
-    trials: Sequence[PlannedTrial], timings: Mapping[KeyValues, "Timing"], num_jobs: int
+    trials: Sequence[PlannedTrial], timings: Timings, num_jobs: int
 ) -> list[tuple[float, float]]:
     """Returns start and end of each trial, in seconds.
 
@@ -167,9 +158,7 @@ def schedule(
     return times
 
 
-def table(
-    trials: Sequence[PlannedTrial], timings: Mapping[KeyValues, "Timing"], num_jobs: int
-) -> Table:
+def table(trials: Sequence[PlannedTrial], timings: Timings, num_jobs: int) -> Table:
     """Returns a table with a row for each shape: number of trials, epochs and times."""
     varied = {key for shape in timings for key, _ in set(shape) ^ set(next(iter(timings)))}
     grid = Table(show_edge=False, pad_edge=False)
@@ -190,18 +179,6 @@ def table(
             spell_seconds(timing.epoch_seconds), spell_seconds(mean(durations)),
         )  # fmt: skip
     return grid
-
-
-def sentence(total: Cost, num_known: int, is_upper_bound: bool) -> str:
-    """Returns the cost in two lines."""
-    most = "at most " if is_upper_bound else ""
-    return (
-        f"{total.num_trials} trials and {most}{total.num_epochs} epochs are to run, "
-        f"{num_known} trials are done.\n"
-        f"Time: {most}{spell_seconds(total.seconds)}. "
-        f"Disk: {total.peak_bytes / 1e9:.1f} GB while it runs, "
-        f"{total.final_bytes / 1e9:.1f} GB afterwards."
-    )
 
 
 def remember(launch: Launch, total: Cost, num_jobs: int) -> None:
@@ -229,13 +206,7 @@ def _conditions(launch: Launch, num_trials: int, num_jobs: int) -> dict[str, Any
 
 def _num_models(trials: Sequence[PlannedTrial]) -> int:
     """Returns the number of kept models: of `best`, one for each record, 1 + ln n on average."""
-    count = len(trials)
-    if not count:
-        return 0
-    match trials[0].config.tracking.keep_model:
-        case KeepModel.all:
-            return count
-        case KeepModel.none:
-            return 0
-        case _:
-            return math.ceil(1 + math.log(count))
+    keep = trials[0].config.tracking.keep_model if trials else KeepModel.none
+    if keep is KeepModel.best:
+        return math.ceil(1 + math.log(len(trials)))
+    return len(trials) if keep is KeepModel.all else 0

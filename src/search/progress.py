@@ -10,6 +10,8 @@ from src.core.names import State
 from src.records.terms import Terms
 from src.search.loop import Job, Outcome
 
+_NO_OUTCOME = Outcome(State.WAITING)
+
 
 class Progress:
     """Prints a line for each trial, with the best one so far and the time that is left.
@@ -31,7 +33,7 @@ class Progress:
         self._epochs_ended = 0
         self._seconds_ended = 0.0
         self._started: dict[int, float] = {}
-        self._best: tuple[int, Outcome] = (0, Outcome(State.WAITING))  # trial and outcome
+        self._best = (0, _NO_OUTCOME)  # trial and outcome
 
     def known(self, jobs: Sequence[Job]) -> None:
         """Counts trials that were run before."""
@@ -55,9 +57,7 @@ class Progress:
         self._epochs_left -= job.epochs
         self._epochs_ended += job.epochs
         self._seconds_ended += time.monotonic() - self._started.pop(job.number)
-        outcome = job.outcome
-        if outcome is None:
-            return
+        outcome = job.outcome or _NO_OUTCOME
         words = [f"trial {job.number} ({self._num_ended} of {self._num_trials})", job.title]
         if math.isfinite(outcome.value):
             words.append(f"{self._label} {outcome.value:.2f}")
@@ -84,10 +84,8 @@ class Progress:
         return work / self._num_jobs
 
     def _is_better(self, job: Job) -> bool:
-        outcome = job.outcome
-        if outcome is None or outcome.state is not State.COMPLETE:
-            return False
-        if outcome.cost < self._best[1].cost:
+        outcome = job.outcome or _NO_OUTCOME
+        is_better = outcome.state is State.COMPLETE and outcome.cost < self._best[1].cost
+        if is_better:
             self._best = job.number, outcome
-            return True
-        return False
+        return is_better

@@ -8,7 +8,7 @@ from src.config import complete
 from src.core import names
 from src.core.errors import UsageError
 from src.search.launch import Launch
-from src.search.loop import ChangedSearchError, Loop, Workers
+from src.search.loop import Loop, Workers
 from src.search.study import StudyBookkeeping
 from src.tracking.study import StudyStore, terms_tags
 
@@ -17,7 +17,7 @@ _ORACLE = "hydra.sweeper.oracle"
 
 def open_loop(
     launch: Launch, store: StudyStore, workers: Workers, is_read_only: bool = False
-) -> tuple[Loop, StudyBookkeeping]:
+) -> Loop:
     """Returns the loop of a study at the point where the last launch ended.
 
     Raises:
@@ -27,13 +27,8 @@ def open_loop(
     if search.is_listed:  # a mistake in a list is reported before anything is written
         for suggestion in iter(launch.make_search().ask, None):
             launch.compose(launch.overrides(suggestion.values))
-    bookkeeping = StudyBookkeeping(
-        store,
-        launch,
-        search,
-        is_read_only=is_read_only,
-        stacks_heads=workers.max_stacked > 1 and not search.is_sequential,
-    )
+    stacks_heads = workers.max_stacked > 1 and not search.is_sequential
+    bookkeeping = StudyBookkeeping(store, launch, stacks_heads, is_read_only)
     store.refuse_other_terms(launch.terms)
     tags = {
         **terms_tags(launch.terms),
@@ -50,21 +45,19 @@ def open_loop(
     if not is_read_only:
         store.open_parent(tags)
     loop = Loop(search, bookkeeping, workers, launch.settings)
-    if search.is_adaptive:
-        try:
-            loop.restore(bookkeeping.events())
-        except ChangedSearchError as error:
-            raise UsageError(
-                f'Study "{launch.study}" cannot continue: its suggestion {error} differs from the '
-                "recorded one, or its run is missing. Received: study.name="
-                f"{launch.study}. Fix: study.name=<a new name>"
-            ) from error
+    changed = loop.restore(bookkeeping.events()) if search.is_adaptive else None
+    if changed is not None:
+        raise UsageError(
+            f'Study "{launch.study}" cannot continue: its suggestion {changed} differs from the '
+            f"recorded one, or its run is missing. Received: study.name={launch.study}. "
+            "Fix: study.name=<a new name>"
+        )
     loop.prepare()
-    running = bookkeeping.running_elsewhere()
+    running = bookkeeping.running_elsewhere(loop.jobs)
     if running and not is_read_only:
         store.wait_for(running)
         return open_loop(launch, store, workers)
-    return loop, bookkeeping
+    return loop
 
 
 def _refuse_other_search(
@@ -81,10 +74,9 @@ def _refuse_other_search(
     for key in sorted(before.keys() | now.keys(), key=lambda key: (key != _ORACLE, key)):
         old, new = before.get(key), now.get(key)
         is_longer = key == "hydra.sweeper.max_trials" and old and new and old < new
-        if old == new or is_longer:
-            continue
-        raise UsageError(
-            f'Study "{study}" cannot continue: the next suggestions of its {before[_ORACLE]} '
-            f"search depend on how it began, with {key}={old}. Received: {key}={new}. "
-            f"Fix: study.name=<a new name>, or {key} as before"
-        )
+        if old != new and not is_longer:
+            raise UsageError(
+                f'Study "{study}" cannot continue: the next suggestions of its {before[_ORACLE]} '
+                f"search depend on how it began, with {key}={old}. Received: {key}={new}. "
+                f"Fix: study.name=<a new name>, or {key} as before"
+            )

@@ -47,7 +47,7 @@ class Search(Protocol):
             runs; of other searches it becomes an infeasible trial.
         needs_max_trials: It has no end of its own.
         takes_epochs: It decides how many epochs a trial may train, up to `fit.epochs`.
-        takes_configurations: It runs `hydra.sweeper.configurations`.
+        takes_configurations: It runs `hydra.sweeper.configurations`, and sweeps no other key.
         takes_intervals: A swept key may have an interval; otherwise it needs a list of values.
         shortfall: Promotions that had no candidate, because trials failed.
     """
@@ -64,14 +64,6 @@ class Search(Protocol):
 
     def __init__(self, settings: "SweepSettings", space: Space, max_epochs: int) -> None:
         """Starts the search; `max_epochs` is `fit.epochs`."""
-
-    @classmethod
-    def check(cls, settings: "SweepSettings", space: Space) -> None:
-        """Checks what only this search requires.
-
-        Raises:
-            UsageError: With the setting and its fix.
-        """
 
     def ask(self) -> Suggestion | None:
         """Returns the next suggestion; None if there is none before further results, or at all."""

@@ -63,16 +63,6 @@ class SweepSettings:
         """The search that `oracle` names."""
         return search_classes()[self.oracle]
 
-    @property
-    def stops_on_failure(self) -> bool:
-        """True if one failed trial ends the sweep."""
-        return self.on_failure == "stop"
-
-    @property
-    def num_retries(self) -> int:
-        """Further attempts for a failed trial."""
-        return int(self.on_failure.partition(":")[2] or 0)
-
     def compared(self) -> dict[str, Any]:
         """Returns the settings that shape the suggestions; a neutral value is left out."""
         return {
@@ -107,8 +97,15 @@ def check_settings(settings: SweepSettings, space: Space) -> None:
         raise _refused("max_trials", f"be null: {oracle}'s epochs decide", max_trials, "null")
     if settings.configurations and not search.takes_configurations:
         raise _refused("configurations", f"be empty for {oracle}", "a list", "[]")
+    if search.takes_configurations and (space or not settings.configurations):
+        received = f"{space[0].key} with several values" if space else "an empty list"
+        raise UsageError(
+            f"A {oracle} search runs `hydra.sweeper.configurations` and sweeps no other key. "
+            f"Received: {received}. Fix: 'hydra.sweeper.configurations="
+            "[{optimizer.learning_rate: 1e-4}, {optimizer.learning_rate: 1e-3}]', or "
+            "hydra.sweeper.oracle=grid"
+        )
     _check_space(settings, search, space)
-    search.check(settings, space)
 
 
 def _check_space(settings: SweepSettings, search: type[Search], space: Space) -> None:
@@ -125,14 +122,12 @@ def _check_space(settings: SweepSettings, search: type[Search], space: Space) ->
             f"{search.name.capitalize()} itself decides how many of fit.epochs a trial may spend. "
             "Received: a sweep over fit.epochs. Fix: fit.epochs=<the most>"
         )
-    for hyperparameter in space:
-        domain = hyperparameter.domain
-        if isinstance(domain, Interval) and not search.takes_intervals:
-            raise UsageError(
-                f"A {search.name} needs a list of values for each key. Received: "
-                f"{hyperparameter.key}=interval({domain.low:g},{domain.high:g}). "
-                f"Fix: {hyperparameter.key}=choice(…), or hydra.sweeper.oracle=random"
-            )
+    intervals = [each.key for each in space if isinstance(each.domain, Interval)]
+    if intervals and not search.takes_intervals:
+        raise UsageError(
+            f"A {search.name} needs a list of values for each key. Received: {intervals[0]}="
+            f"interval(…). Fix: {intervals[0]}=choice(…), or hydra.sweeper.oracle=random"
+        )
 
 
 def _refused(name: str, must: str, received: Any, fix: Any) -> UsageError:

@@ -17,11 +17,6 @@ class Choices:
     texts: tuple[str, ...]
 
     @property
-    def first(self) -> str:
-        """The first of the values."""
-        return self.texts[0]
-
-    @property
     def numbers(self) -> tuple[float, ...] | None:
         """The values as numbers, so that they are ordered; None if one of them is no number."""
         try:
@@ -53,11 +48,6 @@ class Interval:
     high: float
     is_log: bool
     is_integer: bool
-
-    @property
-    def first(self) -> str:
-        """The text of the lower end."""
-        return self.spell(self.low)
 
     def spell(self, value: float) -> str:
         """Returns four significant digits, or all if four would lie outside the interval."""
@@ -109,20 +99,16 @@ def check_space(space: Sequence[Hyperparameter]) -> Space:
         _check_domain(hyperparameter)
         if hyperparameter.condition is not None:
             _check_condition(hyperparameter.key, hyperparameter.condition, by_key)
-    ordered: list[Hyperparameter] = []
-    waiting = list(by_key.values())
-    while waiting:
-        ordered_keys = {hyperparameter.key for hyperparameter in ordered}
-        ready = [h for h in waiting if h.condition is None or h.condition.key in ordered_keys]
+    ordered: dict[str, Hyperparameter] = {}
+    while waiting := [each for each in space if each.key not in ordered]:
+        ready = [h for h in waiting if h.condition is None or h.condition.key in ordered]
         if not ready:
-            keys = ", ".join(hyperparameter.key for hyperparameter in waiting)
             raise UsageError(
-                f"Conditions must not depend on each other. Received: {keys}. "
-                "Fix: leave one of the conditions out"
+                "Conditions must not depend on each other. Received: "
+                f"{', '.join(each.key for each in waiting)}. Fix: leave one of the conditions out"
             )
-        ordered.append(ready[0])
-        waiting.remove(ready[0])
-    return tuple(ordered)
+        ordered[ready[0].key] = ready[0]
+    return tuple(ordered.values())
 
 
 def _check_domain(hyperparameter: Hyperparameter) -> None:
@@ -134,13 +120,10 @@ def _check_domain(hyperparameter: Hyperparameter) -> None:
                 "Each value of a sweep is listed once. "
                 f"Received: {key}={','.join(domain.texts)}. Fix: leave out the repeated one"
             )
-        return
-    if not domain.low < domain.high or (domain.is_log and domain.low <= 0):
-        least = " and, with tag(log, …), begin above 0" if domain.is_log else ""
+    elif not domain.low < domain.high or (domain.is_log and domain.low <= 0):
         raise UsageError(
-            f"An interval must go from low to high{least}. "
-            f"Received: {key}=interval({domain.low:g},{domain.high:g}). "
-            f"Fix: {key}=interval(<low>,<high>)"
+            "An interval must go from low to high and, with tag(log, …), begin above 0. Received: "
+            f"{key}=interval({domain.low:g},{domain.high:g}). Fix: {key}=interval(<low>,<high>)"
         )
 
 

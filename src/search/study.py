@@ -17,7 +17,7 @@ from src.data import prepare
 from src.records.trial import TrialRecord
 from src.search.launch import Launch
 from src.search.loop import Ending, Event, Job, Outcome
-from src.search.search import Search, Suggestion
+from src.search.search import Suggestion
 from src.tracking.checkpoints import checkpoint_folder, forget
 from src.tracking.study import StudyStore
 
@@ -33,23 +33,18 @@ class StudyBookkeeping:
 
     Args:
         store: The study.
-        launch: Its description.
-        search: Its traits decide what is recorded, and what a refused configuration is.
-        is_read_only: Nothing is written, as for a plan.
+        launch: Its description. The traits of its search decide what is recorded, and what a
+            refused configuration is.
         stacks_heads: Trials that can train as stacked heads do so.
+        is_read_only: Nothing is written, as for a plan.
     """
 
     def __init__(
-        self,
-        store: StudyStore,
-        launch: Launch,
-        search: Search,
-        is_read_only: bool = False,
-        stacks_heads: bool = False,
+        self, store: StudyStore, launch: Launch, stacks_heads: bool, is_read_only: bool
     ) -> None:
         self._store = store
         self._launch = launch
-        self._search = search
+        self._search = launch.settings.search_class
         self._is_read_only = is_read_only
         self._stacks_heads = stacks_heads
         self._digest = functools.cache(lambda data: prepare(data, launch.terms.target).digest)
@@ -59,7 +54,6 @@ class StudyBookkeeping:
             (trial.configuration_hash, trial.data_digest): trial for trial in _best_last(trials)
         }
         self._numbers = {trial.number for trial in trials if trial.number is not None}
-        self._jobs: list[Job] = []
         self._drawn: set[tuple[str, str]] = set()
         self._asked = {
             int(trial.tags[names.SUGGESTION]): int(trial.tags[names.ASKED])
@@ -81,9 +75,9 @@ class StudyBookkeeping:
                 events[told] = index, None
         return [events[position] for position in sorted(events)]
 
-    def running_elsewhere(self) -> list[str]:
-        """Returns the runs of entered trials that another process of this host trains."""
-        records = [self._records[job.key] for job in self._jobs if job.key in self._records]
+    def running_elsewhere(self, jobs: Sequence[Job]) -> list[str]:
+        """Returns the runs of these trials that another process of this host trains."""
+        records = [self._records[job.key] for job in jobs if job.key in self._records]
         return [record.run_id for record in records if record.process is not None]
 
     def enter(self, suggestion: Suggestion, replicate: int, promoted: Job | None) -> Job:
@@ -126,7 +120,6 @@ class StudyBookkeeping:
             program=program(config),
             group=stack_group(config) if self._stacks_heads else None,
         )  # fmt: skip
-        self._jobs.append(job)
         record = self._records.get(key)
         if record is not None:
             self._adopt(record, job, config)
@@ -155,43 +148,33 @@ class StudyBookkeeping:
         if record.state is State.RUNNING:
             self._store.mend()
             record = self._store.trial(run_id)
-        is_open = record.state is State.RUNNING or (
-            record.state is State.WAITING and not ending.is_interrupted
-        )
-        if is_open:
+        waits_to_continue = record.state is State.WAITING and ending.is_interrupted
+        if record.state in (State.RUNNING, State.WAITING) and not waits_to_continue:
             self._store.fail(run_id, ending.failure, ending.details)
-            record = self._store.trial(run_id)
         elif record.state is State.FAILED and names.INFEASIBLE not in record.tags:
             self._store.set_tags(run_id, {names.FAILURE: ending.failure[:5000]})
-            record = self._store.trial(run_id)
-        self._records[job.key] = record
-        return self._outcome(record)
+        self._records[job.key] = self._store.trial(run_id)
+        return self._outcome(self._records[job.key])
 
     def told(self, jobs: Sequence[Job]) -> None:
         """Records the position of the call in the sequence of all calls."""
-        if self._is_read_only:
-            return
         position = str(next(self._events))
         for job in jobs:
             self._store.set_tags(self._records[job.key].run_id, {names.TOLD: position})
 
-    def release(self, keep: Sequence[Job]) -> None:
-        """Deletes the kept states of all trials but these."""
-        if self._is_read_only:
-            return
-        for folder in set(map(self._folder, self._jobs)) - set(map(self._folder, keep)):
-            if folder is not None:
-                forget(folder)
+    def release(self, jobs: Sequence[Job], keep: Sequence[Job]) -> None:
+        """Deletes the kept states of these jobs' trials, except those of `keep`."""
+        for folder in self._folders(jobs) - self._folders(keep):
+            forget(folder)
 
     def digest(self, config: Config) -> str:
         """Returns the data's digest; reading the data also checks it and fills the cache."""
         return self._digest(dataclasses.replace(config.data, batch_size=1))
 
-    def _folder(self, job: Job) -> Path | None:
-        """Returns the folder of the trial's state; all fidelities of a trial share it."""
-        if job.config is None or job.config.fit.fidelity is None:
-            return None
-        return checkpoint_folder(job.config, self.digest(job.config))
+    def _folders(self, jobs: Sequence[Job]) -> set[Path]:
+        """Returns the folders of the trials' states; all fidelities of a trial share one."""
+        configs = [job.config for job in jobs if job.config and job.config.fit.fidelity is not None]
+        return {checkpoint_folder(config, self.digest(config)) for config in configs}
 
     def _enter_invalid(
         self, suggestion: Suggestion, replicate: int, overrides: list[str], reason: str
@@ -202,16 +185,12 @@ class StudyBookkeeping:
         job = Job(
             self._number(key, None), suggestion, replicate, tuple(overrides), key=key, title=title
         )
-        self._jobs.append(job)
-        if key not in self._records and self._is_read_only:
-            job.outcome = Outcome(State.FAILED, infeasible=reason)
-            return job
-        if key not in self._records:
+        if key not in self._records and not self._is_read_only:
             tags = {**self._tags(job), names.INFEASIBLE: reason[:5000]}
             run_id = self._store.create_trial(f"trial {job.number}", tags)
             self._store.fail(run_id, "", "")
             self._records[key] = self._store.trial(run_id)
-        job.outcome = self._outcome(self._records[key])
+        job.outcome = Outcome(State.FAILED, infeasible=reason)
         return job
 
     def _number(self, key: tuple[str, str], wanted: int | None) -> int:

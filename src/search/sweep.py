@@ -1,8 +1,6 @@
 """Runs one launch of a study, from the records in the store to the final table."""
 
 import time
-from collections import defaultdict
-from collections.abc import Sequence
 
 from src.config import why_alone
 from src.core import names
@@ -15,7 +13,6 @@ from src.search.launch import Launch, simulate
 from src.search.loop import Loop, Workers
 from src.search.progress import Progress
 from src.search.resume import open_loop
-from src.search.search import Suggestion
 from src.tracking.lookup import announce_new_study
 from src.tracking.study import StudyStore, open_study
 from src.tracking.views import save_views, study_links
@@ -33,20 +30,16 @@ def run_study(launch: Launch, workers: Workers) -> None:
     with open_study(launch.experiment, launch.study) as store:
         status, state = "FAILED", State.FAILED
         try:
-            loop, _ = open_loop(launch, store, workers)
+            loop = open_loop(launch, store, workers)
+            epochs = [job.epochs for job in loop.jobs]
             if loop.search.is_adaptive:
-                suggestions = [suggestion for suggestion, _ in simulate(launch)]
-                epochs = plan.epochs_to_train(suggestions, launch.max_epochs)
-                epochs *= launch.settings.replicates
-            else:
-                suggestions = [job.suggestion for job in loop.jobs]
-                epochs = [job.epochs for job in loop.jobs]
+                epochs = [each for _, each, _ in simulate(launch)] * launch.settings.replicates
             progress = Progress(len(epochs), sum(epochs), workers.num_jobs, launch.terms)
             known = [job for job in loop.jobs if job.outcome]
             progress.known(known)
             loop.on_start, loop.on_end = progress.started, progress.ended
             loop.on_retry = progress.retried
-            _announce(launch, loop, store, suggestions)
+            _announce(launch, loop, store)
             planned = plan.recall(launch, len(epochs) - len(known), workers.num_jobs)
             started = time.monotonic()
             try:
@@ -66,9 +59,7 @@ def run_study(launch: Launch, workers: Workers) -> None:
     _raise_failures(loop)
 
 
-def _announce(
-    launch: Launch, loop: Loop, store: StudyStore, suggestions: Sequence[Suggestion]
-) -> None:
+def _announce(launch: Launch, loop: Loop, store: StudyStore) -> None:
     """Prints the size of the study and where MLflow shows it."""
     base, num_known = launch.base, sum(job.outcome is not None for job in loop.jobs)
     known = f", {num_known} of them known" if num_known else ""
@@ -77,23 +68,13 @@ def _announce(
     numbers = {job.number for job in loop.jobs}
     num_others = sum(trial.number not in numbers for trial in store.trials())
     if num_others:
-        subject = f"{num_others} other {'trial' if num_others == 1 else 'trials'} of this study"
-        lines.append(f"{subject} {'is' if num_others == 1 else 'are'} not part of this sweep.")
+        lines.append(f"The study has {tables.counted(num_others)} besides those of this sweep.")
     if base is not None and base.model.freeze == "backbone" and (reason := why_alone(base)):
         lines.append(f"Its trials do not train as stacked heads: {reason}.")
-    swept = _swept_keys(suggestions)
+    swept = sorted(key for key in launch.swept if "." in key)  # a group is no parameter
     links = save_views(store.experiment_id, launch.study, swept, swept, launch.terms)
     lines.append(f"`mlflow ui` shows it at {links.charts}")
     stderr.print("\n".join(lines), markup=False)
-
-
-def _swept_keys(suggestions: Sequence[Suggestion]) -> list[str]:
-    """Returns the keys with several values; a group (a name without dot) is no parameter."""
-    values: dict[str, set[str]] = defaultdict(set)
-    for suggestion in suggestions:
-        for key, text in suggestion.values.items():
-            values[key].add(text)
-    return sorted(key for key in values if "." in key and len(values[key]) > 1)
 
 
 def _compare_with_plan(store: StudyStore, planned: float, actual: float) -> None:
@@ -108,10 +89,9 @@ def _summarise(launch: Launch, loop: Loop, store: StudyStore) -> None:
     everything = store.trials()
     trials = [trial for trial in everything if trial.number in numbers]
     summary = tables.headline(trials, terms)
-    if loop.search.shortfall:
-        summary += (
-            f" {loop.search.shortfall} promotions had no candidate left, because trials failed."
-        )
+    shortfall = loop.search.shortfall
+    if shortfall:
+        summary += f" {shortfall} promotions had no candidate left, because trials failed."
     metrics = {names.NUM_TRIALS: float(len(trials))}
     metric = terms.objective.metric
     best = next(iter(tables.ranked(trials, terms.objective)), None)

@@ -1,7 +1,6 @@
 """Searches by the oracles of keras-tuner."""
 
 import math
-from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,26 +18,24 @@ class _OracleSearch(Search):
 
     Attributes:
         oracle: Name of its class in `src/search/oracles.py`.
+        arguments: The oracle's arguments besides seed and space; each is the setting of this name.
     """
 
     oracle: ClassVar[str]
+    arguments: ClassVar[Mapping[str, str]]
 
     def __init__(self, settings: SweepSettings, space: Space, max_epochs: int) -> None:
         """Starts the oracle."""
         with large_imports():  # keras-tuner imports TensorFlow
             from src.search import oracles
 
-        self._space = {hyperparameter.key: hyperparameter for hyperparameter in space}
+        self._domains = {hyperparameter.key: hyperparameter.domain for hyperparameter in space}
+        arguments = {name: getattr(settings, its) for name, its in self.arguments.items()}
+        if self.takes_epochs:
+            arguments["max_epochs"] = max_epochs
         self._oracle: Any = getattr(oracles, self.oracle)(
-            seed=settings.seed,
-            hyperparameters=oracles.to_keras_tuner(space),
-            **self._arguments(settings, max_epochs),
+            seed=settings.seed, hyperparameters=oracles.to_keras_tuner(space), **arguments
         )
-
-    @staticmethod
-    @abstractmethod
-    def _arguments(settings: SweepSettings, max_epochs: int) -> dict[str, Any]:
-        """Returns the oracle's arguments besides seed and space."""
 
     def ask(self) -> Suggestion | None:
         """Returns the oracle's next suggestion."""
@@ -66,11 +63,11 @@ class _OracleSearch(Search):
     def _read(self, trial: "Trial") -> Suggestion:
         values = trial.hyperparameters.values
         texts: dict[str, str] = {}
-        for key, hyperparameter in self._space.items():
+        for key, domain in self._domains.items():
             if key in values:
-                texts[key] = hyperparameter.domain.spell(values[key])
+                texts[key] = domain.spell(values[key])
                 # The oracle continues from the value that is evaluated, not from the unrounded one.
-                values[key] = hyperparameter.domain.parse(texts[key])
+                values[key] = domain.parse(texts[key])
         past = values.get("tuner/trial_id")
         return Suggestion(
             index=int(trial.trial_id),
@@ -82,8 +79,7 @@ class _OracleSearch(Search):
         )
 
     def _trial(self, index: int) -> "Trial":
-        trial: Trial = self._oracle.trials[self._oracle.start_order[index]]
-        return trial
+        return self._oracle.trials[self._oracle.start_order[index]]
 
 
 class RandomSearch(_OracleSearch):
@@ -91,11 +87,8 @@ class RandomSearch(_OracleSearch):
 
     name = "random"
     oracle = "RandomOracle"
+    arguments: ClassVar = {"max_trials": "max_trials"}
     needs_max_trials = True
-
-    @staticmethod
-    def _arguments(settings: SweepSettings, max_epochs: int) -> dict[str, Any]:
-        return {"max_trials": settings.max_trials}
 
 
 class BayesianSearch(_OracleSearch):
@@ -103,23 +96,20 @@ class BayesianSearch(_OracleSearch):
 
     name = "bayesian"
     oracle = "BayesianOracle"
+    arguments: ClassVar = {
+        "max_trials": "max_trials",
+        "num_initial_points": "num_initial_points",
+        "alpha": "noise",
+        "beta": "exploration",
+    }
     is_adaptive = True
     is_sequential = True
     needs_max_trials = True
 
-    @staticmethod
-    def _arguments(settings: SweepSettings, max_epochs: int) -> dict[str, Any]:
-        return {
-            "max_trials": settings.max_trials,
-            "num_initial_points": settings.num_initial_points,
-            "alpha": settings.noise,
-            "beta": settings.exploration,
-        }
-
     def remember(self, index: int, values: Mapping[str, str]) -> None:
         """Spares the oracle a fit, which takes seconds."""
         self._oracle.recorded[index] = {
-            key: self._space[key].domain.parse(text) for key, text in values.items()
+            key: self._domains[key].parse(text) for key, text in values.items()
         }
 
 
@@ -128,18 +118,10 @@ class HyperbandSearch(_OracleSearch):
 
     name = "hyperband"
     oracle = "HyperbandOracle"
+    arguments: ClassVar = {"factor": "reduction_factor", "hyperband_iterations": "iterations"}
     is_adaptive = True
     takes_epochs = True
 
-    @staticmethod
-    def _arguments(settings: SweepSettings, max_epochs: int) -> dict[str, Any]:
-        return {
-            "max_epochs": max_epochs,
-            "factor": settings.reduction_factor,
-            "hyperband_iterations": settings.iterations,
-        }
-
     def waiting_for_promotion(self) -> set[int]:
         """Returns the suggestions of rungs above which there is still room."""
-        waiting: set[int] = self._oracle.waiting_for_promotion()
-        return waiting
+        return self._oracle.waiting_for_promotion()

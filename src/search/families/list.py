@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from src.core.errors import UsageError
 from src.search.search import Search, Suggestion
 from src.search.settings import SweepSettings
 from src.search.space import Choices, Hyperparameter, Space, as_override
@@ -42,18 +41,6 @@ class ListSearch(Search):
             {key: as_override(value) for key, value in values.items()}
             for values in settings.configurations[: settings.max_trials]
         )
-
-    @classmethod
-    def check(cls, settings: SweepSettings, space: Space) -> None:
-        """Refuses an empty list, and swept keys besides it."""
-        if not settings.configurations or space:
-            received = f"{space[0].key} with several values" if space else "an empty list"
-            raise UsageError(
-                "A list search runs `hydra.sweeper.configurations` and sweeps no other key. "
-                f"Received: {received}. Fix: 'hydra.sweeper.configurations="
-                "[{optimizer.learning_rate: 1e-4}, {optimizer.learning_rate: 1e-3}]', or "
-                "hydra.sweeper.oracle=grid"
-            )
 
     def ask(self) -> Suggestion | None:
         """Returns the next configuration."""

@@ -43,7 +43,7 @@ class FakeBookkeeping:
     def told(self, jobs: Sequence[Job]) -> None:
         self.events.append(f"told {jobs[0].suggestion.index}")
 
-    def release(self, keep: Sequence[Job]) -> None:
+    def release(self, jobs: Sequence[Job], keep: Sequence[Job]) -> None:
         pass
 
 

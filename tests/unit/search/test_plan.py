@@ -8,6 +8,7 @@ import pytest
 
 from src.config import cost_shape
 from src.search import plan
+from src.search.launch import simulate
 from src.search.plan import PlannedTrial
 from src.search.search import Suggestion
 from src.training.timing import Timing
@@ -100,8 +101,12 @@ def test_disk_holds_models_and_the_states_of_what_runs_or_waits(
 
 def test_promoted_trial_costs_what_it_adds() -> None:
     suggestions = [Suggestion(0, {}, epochs=3), Suggestion(1, {}, epochs=9, promoted_from=0)]
-    suggestions.append(Suggestion(2, {}))
-    assert plan.epochs_to_train(suggestions, max_epochs=9) == [3, 6, 9]
+    asked = iter([*suggestions, Suggestion(2, {}), None])
+    search = SimpleNamespace(
+        ask=lambda: next(asked), is_sequential=True, waiting_for_promotion=lambda: {0}
+    )
+    simulated = simulate(SimpleNamespace(make_search=lambda: search, max_epochs=9))
+    assert [epochs for _, epochs, _ in simulated] == [3, 6, 9]
 
 
 def test_plan_is_compared_with_the_run_it_was_made_for_and_no_other(

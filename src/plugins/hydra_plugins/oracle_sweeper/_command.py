@@ -26,11 +26,11 @@ class Command:
     """Command line and sweep file.
 
     Attributes:
-        template: Every override in its order, as key and text; the text of a swept one is None.
+        template: Text of every override by its key, in order; that of a swept one is None.
         space: The swept keys.
     """
 
-    template: tuple[tuple[str, str | None], ...]
+    template: Mapping[str, str | None]
     space: Space
 
     def overrides(self, values: Mapping[str, str]) -> list[str]:
@@ -39,20 +39,23 @@ class Command:
         Raises:
             UsageError: If a value is for a key that is fixed.
         """
-        fixed = {key: text for key, text in self.template if text is not None}
-        both = [key for key in values if key in fixed]
-        if both:
-            raise UsageError(
-                f"A configuration of the list sets a key that is fixed for all. Received: "
-                f"{fixed[both[0]]}. Fix: leave it out, or {both[0]} out of the list"
-            )
+        for key in values:
+            if self.template.get(key) is not None:
+                raise UsageError(
+                    f"A configuration of the list sets a key that is fixed for all. Received: "
+                    f"{self.template[key]}. Fix: leave it out, or {key} out of the list"
+                )
         swept = {key: f"{key}={text}" for key, text in values.items()}
-        ordered = [text or swept.pop(key) for key, text in self.template if text or key in swept]
-        return adapt_overrides([*ordered, *swept.values()])
+        ordered = {key: text for key, text in self.template.items() if text or key in swept}
+        return adapt_overrides([text for text in (ordered | swept).values() if text])
 
     def first(self) -> dict[str, str]:
         """Returns values of one job of many: a group may be swept that must not be missing."""
-        return {each.key: each.domain.first for each in self.space if each.condition is None}
+        domains = {each.key: each.domain for each in self.space if each.condition is None}
+        return {
+            key: domain.texts[0] if isinstance(domain, Choices) else domain.spell(domain.low)
+            for key, domain in domains.items()
+        }
 
 
 def read(params: Mapping[str, Any], arguments: Sequence[str], config_loader: Any) -> Command:
@@ -97,19 +100,17 @@ def read(params: Mapping[str, Any], arguments: Sequence[str], config_loader: Any
     gone: set[str] = set()
     while more := {k for k, c in conditions.items() if not c.texts or c.key in gone} - gone:
         gone |= more
+    # A condition that is left and names a fixed key holds.
+    conditions = {key: each for key, each in conditions.items() if each.key not in fixed}
     space = [
-        Hyperparameter(
-            override.get_key_element(),
-            domains[key],
-            None if key in conditions and conditions[key].key in fixed else conditions.get(key),
-        )
+        Hyperparameter(override.get_key_element(), domains[key], conditions.get(key))
         for key, override in swept.items()
         if key not in gone
     ]
-    template = tuple(
-        (override.get_key_element(), None if key in swept else override.input_line)
+    template = {
+        override.get_key_element(): None if key in swept else override.input_line
         for key, override in parsed.items()
-    )
+    }
     return Command(template, check_space(space))
 
 

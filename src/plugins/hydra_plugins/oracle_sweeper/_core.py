@@ -39,10 +39,8 @@ def sweep(sweeper: "OracleSweeper", arguments: Sequence[str]) -> list[list[JobRe
         EnvironmentFaultError: If the study ended early, or trials failed.
         SystemExit: If it was interrupted; all that ran has saved its state.
     """
-    context, config = sweeper.hydra_context, sweeper.config
-    if context is None or config is None or sweeper.launcher is None:
-        raise RuntimeError("Hydra calls setup() before sweep()")
-    settings, loader = sweeper.settings, context.config_loader
+    config, settings = sweeper.config, sweeper.settings
+    loader = sweeper.hydra_context.config_loader
     command = read(settings.params, arguments, loader)
     check_settings(settings, command.space)
     folder = Path(str(config.hydra.sweep.dir))
@@ -76,6 +74,7 @@ def _describe(
         terms=Terms(target, objective_of(study)),
         settings=settings,
         space=command.space,
+        swept=keys,
         definition={
             **settings.compared(),
             **{each.key: _short(each) for each in command.space},
@@ -117,8 +116,8 @@ def _run_other_task(sweeper: "OracleSweeper", command: Command) -> list[list[Job
     Raises:
         Exception: The first failure of a job.
     """
-    settings, launcher = sweeper.settings, sweeper.launcher
-    if settings.replicates > 1 or settings.search_class.takes_epochs or launcher is None:
+    settings = sweeper.settings
+    if settings.replicates > 1 or settings.search_class.takes_epochs:
         raise UsageError(
             "Only this project's trials have seeds and epochs. Received: "
             f"hydra.sweeper.replicates={settings.replicates} oracle={settings.oracle}. "
@@ -129,7 +128,7 @@ def _run_other_task(sweeper: "OracleSweeper", command: Command) -> list[list[Job
     while batch := list(itertools.islice(iter(search.ask, None), _batch_size(settings))):
         jobs = [command.overrides(suggestion.values) for suggestion in batch]
         sweeper.validate_batch_is_legal(jobs)
-        results = list(launcher.launch(jobs, sum(map(len, returns))))
+        results = list(sweeper.launcher.launch(jobs, sum(map(len, returns))))
         for suggestion, result in zip(batch, results, strict=True):
             value = result.return_value
             search.tell(suggestion.index, value if isinstance(value, int | float) else None)
@@ -178,11 +177,8 @@ def _check_base(tree: DictConfig, swept: set[str]) -> Config | None:
 def _unswept(base: Config | None, swept: set[str]) -> dict[str, Any]:
     """Returns the keys that change a number and are not swept, by themselves or their group."""
     values = identity(base) if base is not None else {}
-    return {
-        key: value
-        for key, value in values.items()
-        if not any(key == each or key.startswith(f"{each}.") for each in swept)
-    }
+    prefixes = tuple(f"{key}." for key in swept)
+    return {key: values[key] for key in values if not f"{key}.".startswith(prefixes)}
 
 
 def _short(hyperparameter: Hyperparameter) -> str:

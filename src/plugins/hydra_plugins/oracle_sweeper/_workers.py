@@ -1,10 +1,11 @@
 """Workers of a sweep: this project's processes, or any other launcher of Hydra."""
 
 import dataclasses
+import itertools
 import math
 import signal
 from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -51,12 +52,9 @@ class ProcessWorkers:
 
     def has_room(self) -> bool:
         """Returns whether one more trial may start, or be gathered, now."""
-        num_gathered = sum(map(len, self._gathered.values()))
-        return (
-            not self._is_interrupted
-            and self._processes.has_room()
-            and num_gathered < self.max_stacked * self.num_jobs
-        )
+        if self._is_interrupted or not self._processes.num_free:
+            return False
+        return sum(map(len, self._gathered.values())) < self.max_stacked * self.num_jobs
 
     def start(self, job: Job) -> None:
         """Starts a trial, or gathers it until `wait`. Another attempt gets a new process."""
@@ -82,10 +80,9 @@ class ProcessWorkers:
 
     def stop(self) -> list[tuple[Job, Ending]]:
         """Lets every trial save and stop."""
-        waiting = [job for jobs in self._gathered.values() for job in jobs]
-        self._gathered.clear()
         stopped = self._processes.stop()
         ended = [pair for number, ending in stopped for pair in self._read(number, ending)]
+        waiting = itertools.chain.from_iterable(self._gathered.values())
         return [*ended, *((job, Ending(is_interrupted=True)) for job in waiting)]
 
     def time(self, config: Config) -> "Timing":
@@ -127,22 +124,19 @@ class ProcessWorkers:
 
     def _start_gathered(self) -> None:
         """Starts gathered trials, distributed over the free processes."""
-        for number_left, (group, jobs) in zip(
-            range(len(self._gathered), 0, -1), list(self._gathered.items()), strict=True
-        ):
-            num_free = self.num_jobs - self._processes.num_running
-            num_parts = max(1, min(num_free // number_left, len(jobs) // _MIN_STACKED))
+        gathered, self._gathered = self._gathered, {}
+        for place, (group, jobs) in enumerate(gathered.items()):
+            share = self._processes.num_free // (len(gathered) - place)
+            num_parts = max(1, min(share, len(jobs) // _MIN_STACKED))
             limit = self._limits.get(group, self.max_stacked)
             size = min(limit, math.ceil(len(jobs) / num_parts))
             # Heads of one batch size train in one stack.
             jobs.sort(key=lambda job: (job.config.data.batch_size if job.config else 0, job.number))
-            while jobs and self._processes.has_room():
-                part, jobs = jobs[:size], jobs[size:]
-                self._run(part)
+            while jobs and self._processes.num_free:
+                self._run(jobs[:size])
+                jobs = jobs[size:]
             if jobs:
                 self._gathered[group] = jobs
-            else:
-                del self._gathered[group]
 
     def _run(self, jobs: Sequence[Job]) -> None:
         """Starts trials in one process. One that trains alone gets Hydra's usual files."""
@@ -200,16 +194,15 @@ class BatchWorkers:
 
     def wait(self) -> list[tuple[Job, Ending]]:
         """Runs the batch."""
-        batch, self._batch = self._batch, []
-        first, self._num_launched = self._num_launched, self._num_launched + len(batch)
+        overrides = [_overrides(job) for job in self._batch]
         try:
-            results = self._launcher.launch([_overrides(job) for job in batch], first)
+            results = self._launcher.launch(overrides, self._num_launched)
+            endings = [_ending(result) for result in results]
         except Exception as error:  # joblib loses the whole batch with one process
-            return [(job, Ending(failure=spell(error), is_lost=True)) for job in batch]
-        except BaseException:
-            self._batch = batch
-            raise
-        return [(job, _ending(result)) for job, result in zip(batch, results, strict=True)]
+            endings = [Ending(failure=spell(error), is_lost=True)] * len(overrides)
+        batch, self._batch = self._batch, []
+        self._num_launched += len(batch)
+        return list(zip(batch, endings, strict=True))
 
     def time(self, config: Config) -> "Timing":
         """Refuses to time a trial.
@@ -224,14 +217,11 @@ class BatchWorkers:
 
     def stop(self) -> list[tuple[Job, Ending]]:
         """Returns the jobs of a batch that was interrupted."""
-        batch, self._batch = self._batch, []
-        return [(job, Ending(is_interrupted=True)) for job in batch]
+        return [(job, Ending(is_interrupted=True)) for job in self._batch]
 
-    @contextmanager
-    def signals(self) -> Iterator[None]:
-        """SIGTERM and SIGHUP interrupt as Ctrl-C does, which every launcher handles."""
-        with handled(TERMINATION, raise_interrupt):
-            yield
+    def signals(self) -> AbstractContextManager[None]:
+        """Returns a context in which SIGTERM and SIGHUP interrupt as Ctrl-C does."""
+        return handled(TERMINATION, raise_interrupt)
 
 
 def _train(configs: Sequence[Config]) -> None:

@@ -33,12 +33,13 @@ class OracleSweeper(Sweeper):
         settings: The fields of `SweepSettings`.
     """
 
+    config: DictConfig
+    launcher: Launcher
+    hydra_context: HydraContext
+
     def __init__(self, **settings: Any) -> None:
         plain: Any = OmegaConf.to_object(OmegaConf.create(settings))
         self.settings = SweepSettings(**plain)
-        self.config: DictConfig | None = None
-        self.launcher: Launcher | None = None
-        self.hydra_context: HydraContext | None = None
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig

@@ -7,22 +7,16 @@ import multiprocessing.connection
 import multiprocessing.process
 import os
 import signal
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.singleton import Singleton
-from hydra.core.utils import (
-    JobReturn,
-    JobStatus,
-    configure_log,
-    filter_overrides,
-    setup_globals,
-)
+from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
 from hydra_plugins.process_launcher._worker import (
     INTERRUPTED,
-    log_file,
+    LOG,
     read_ending,
     run_hydra_job,
     work,
@@ -60,14 +54,6 @@ class _Worker:
     number: int | None = None
     folder: Path = Path()
 
-    def begin(self, number: int, folder: Path) -> None:
-        """Gives the process a job."""
-        self.number, self.folder = number, folder
-        with contextlib.suppress(OSError):  # it has just died: the job is lost
-            self.jobs.send(str(folder))
-        if self.program is None:
-            self.jobs.close()
-
     def is_done(self) -> bool:
         """Returns whether the job has ended and the process waits for another."""
         if self.jobs.closed or not self.jobs.poll():
@@ -94,13 +80,9 @@ class Processes:
         self._is_stopping = False
 
     @property
-    def num_running(self) -> int:
-        """Number of running jobs."""
-        return len(self._busy())
-
-    def has_room(self) -> bool:
-        """Returns whether one more job may start now."""
-        return self.num_running < self._settings.n_jobs
+    def num_free(self) -> int:
+        """Number of jobs that may start now."""
+        return self._settings.n_jobs - len(self._busy())
 
     def start(
         self,
@@ -121,13 +103,18 @@ class Processes:
         folder = self._launcher.folder / str(first)
         write_job(folder, function, arguments)
         for number in others:
-            link = log_file(self._launcher.folder / str(number))
+            link = self._launcher.folder / str(number) / LOG
             link.parent.mkdir(parents=True, exist_ok=True)
             if link.is_symlink():
                 link.unlink()
             if not link.exists():  # else an earlier attempt has left a log
-                link.symlink_to(Path("..") / str(first) / link.name)
-        self._worker_for(program).begin(first, folder)
+                link.symlink_to(Path("..") / str(first) / LOG)
+        worker = self._worker_for(program)
+        worker.number, worker.folder = first, folder
+        with contextlib.suppress(OSError):  # it has just died: the job is lost
+            worker.jobs.send(str(folder))
+        if program is None:
+            worker.jobs.close()
 
     def wait(self, timeout: float | None = None) -> list[tuple[int, Ending]]:
         """Waits until a job has ended, or for `timeout` seconds, and returns those that have."""
@@ -156,16 +143,22 @@ class Processes:
                 endings += self.wait()
             self.end_idle()
         except KeyboardInterrupt:
-            for worker in self._workers:
-                worker.process.kill()
             for worker in list(self._workers):
+                worker.process.kill()
                 self._remove(worker)
             raise
         return endings
 
-    def end_idle(self) -> None:
-        """Ends the processes that wait for a job, which frees their memory."""
-        self._end(self._idle())
+    def end_idle(self, most: int | None = None) -> None:
+        """Ends processes that wait for a job, which frees their memory: all, or at most so many."""
+        idle = self._idle()[:most]
+        for worker in idle:
+            worker.jobs.close()
+        for worker in idle:
+            worker.process.join(_END_SECONDS)
+            if worker.process.is_alive():  # all results are written
+                worker.process.kill()
+            self._remove(worker)
 
     def _ending(self, worker: _Worker) -> tuple[int, Ending] | None:
         """Returns how a worker's job has ended; None if it has not."""
@@ -179,13 +172,14 @@ class Processes:
         if number is None:
             return None
         ending = read_ending(worker.folder)
-        log = log_file(worker.folder)
+        log = worker.folder / LOG
         if ending is None and self._is_stopping:
             ending = Ending(is_interrupted=True)
         if ending is None:
             reason = _death(worker.process.exitcode or 0)
             ending = Ending(failure=f"{reason} (see {log})", is_lost=True)
-        return number, dataclasses.replace(ending, details=_tail(log))
+        last_lines = log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+        return number, dataclasses.replace(ending, details="\n".join(last_lines))
 
     def _busy(self) -> list[_Worker]:
         return [worker for worker in self._workers if worker.number is not None]
@@ -202,27 +196,26 @@ class Processes:
             elif worker.program == program is not None:
                 return worker
         if len(self._workers) == settings.n_jobs:
-            self._end(self._idle()[:1])
+            self.end_idle(most=1)
         taken = {worker.slot for worker in self._workers}
         slot = next(slot for slot in range(settings.n_jobs) if slot not in taken)
         ours, theirs = _spawning.Pipe()
         cores = _cores(settings.n_jobs, settings.cores_per_job, slot)
-        arguments = (theirs, cores, _environment(self._launcher, slot))
+        environment = dict(self._launcher.config.hydra.job.env_set)
+        if gpus := settings.gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = str(gpus[slot % len(gpus)])
+        arguments = (theirs, cores, environment)
         process = _spawning.Process(target=work, args=arguments, name=f"worker {slot}")
-        with theirs, _interrupts_blocked():
-            process.start()
+        # It does not see Ctrl-C: this process asks it, once, to stop.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            with theirs:
+                process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         worker = _Worker(process, ours, slot, program)
         self._workers.append(worker)
         return worker
-
-    def _end(self, idle: Sequence[_Worker]) -> None:
-        for worker in idle:
-            worker.jobs.close()
-        for worker in idle:
-            worker.process.join(_END_SECONDS)
-            if worker.process.is_alive():  # all results are written
-                worker.process.kill()
-            self._remove(worker)
 
     def _remove(self, worker: _Worker) -> None:
         worker.process.join()
@@ -235,8 +228,6 @@ def launch(
 ) -> list[JobReturn]:
     """Runs a batch of Hydra's jobs and returns their results in order; a lost job has failed."""
     config = launcher.config
-    if config is None:
-        raise RuntimeError("Hydra calls setup() before launch()")
     setup_globals()
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     processes = Processes(launcher)
@@ -244,7 +235,7 @@ def launch(
     results: dict[int, JobReturn] = {}
     try:
         while len(results) < len(job_overrides):
-            while waiting and processes.has_room():
+            while waiting and processes.num_free:
                 number, overrides = waiting.pop(0)
                 print(f"#{number}: {' '.join(filter_overrides(overrides))}")
                 processes.start([number], run_hydra_job, (
@@ -271,37 +262,10 @@ def _death(exit_code: int) -> str:
     return f"the process was ended by {name}{hint}"
 
 
-def _tail(log: Path) -> str:
-    try:
-        return "\n".join(log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
-    except OSError:
-        return ""
-
-
 def _cores(n_jobs: int, cores_per_job: int | None, slot: int) -> set[int]:
     """Returns the processor cores of a slot; empty if all may be used, or the system has no say."""
-    if not hasattr(os, "sched_getaffinity"):
-        return set()
-    cores = sorted(os.sched_getaffinity(0))
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     share = cores_per_job or max(1, len(cores) // n_jobs)
     if share >= len(cores):
         return set()
     return {cores[(slot * share + place) % len(cores)] for place in range(share)}
-
-
-def _environment(launcher: "ProcessLauncher", slot: int) -> Mapping[str, str]:
-    config, gpus = launcher.config, launcher.settings.gpus
-    environment = dict(config.hydra.job.env_set) if config is not None else {}
-    if gpus:
-        environment["CUDA_VISIBLE_DEVICES"] = str(gpus[slot % len(gpus)])
-    return environment
-
-
-@contextlib.contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Processes started in the body do not see Ctrl-C: their parent asks them, once, to stop."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -27,7 +27,8 @@ from src.core.imports import large_imports
 from src.search.loop import Ending
 
 INTERRUPTED = 130  # exit status of a process that Ctrl-C or SIGTERM ended, as in a shell
-_JOB, _ENDING = "job.pickle", "ending.pickle"  # files in the folder of a job
+LOG = "output.log"  # in the folder of a job: what it prints
+_JOB, _ENDING = "job.pickle", "ending.pickle"  # in the same folder
 
 
 def write_job(folder: Path, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
@@ -37,23 +38,19 @@ def write_job(folder: Path, function: Callable[..., Any], arguments: Sequence[An
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _ENDING).unlink(missing_ok=True)
-    if log_file(folder).is_symlink():  # of an earlier attempt, as one of several jobs
-        log_file(folder).unlink()
+    log = folder / LOG
+    if log.is_symlink():  # of an earlier attempt, as one of several jobs
+        log.unlink()
+    log.touch()
     _write(cloudpickle.dumps((function, arguments)), folder / _JOB)
 
 
 def read_ending(folder: Path) -> Ending | None:
     """Returns how the job in a folder ended; None if its process died before."""
     try:
-        ending: Ending = cloudpickle.loads((folder / _ENDING).read_bytes())
+        return cloudpickle.loads((folder / _ENDING).read_bytes())
     except FileNotFoundError:
         return None
-    return ending
-
-
-def log_file(folder: Path) -> Path:
-    """Returns the file with what a job prints."""
-    return folder / "output.log"
 
 
 def spell(error: BaseException) -> str:
@@ -82,7 +79,9 @@ def work(
     while (relative := _next_job(jobs)) is not None:
         os.chdir(home)
         folder = home / relative  # a job may change the directory
-        _print_to(log_file(folder))
+        with (folder / LOG).open("ab", buffering=0) as log:  # C++ libraries print there too
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
         try:
             ending = _run(folder)
         except KeyboardInterrupt:
@@ -139,19 +138,12 @@ def _run(folder: Path) -> Ending:
         with large_imports():
             function, arguments = cloudpickle.loads(payload)
         return Ending(function(*arguments))
-    except ExplainedError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return Ending(failure=spell(error))
     except Exception as error:
-        traceback.print_exc()
+        if isinstance(error, ExplainedError):
+            print(f"error: {error}", file=sys.stderr)
+        else:
+            traceback.print_exc()
         return Ending(failure=spell(error))
-
-
-def _print_to(log: Path) -> None:
-    """Appends the output of this process and its C++ libraries to a file from now on."""
-    with log.open("ab", buffering=0) as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
 
 
 def _end_with_parent() -> None:

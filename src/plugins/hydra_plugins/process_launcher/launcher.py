@@ -48,12 +48,13 @@ class ProcessLauncher(Launcher):
         folder: Of the launch; each job has a folder in it, named by its number.
     """
 
+    folder: Path
+    hydra_context: HydraContext
+    task_function: TaskFunction
+    config: DictConfig
+
     def __init__(self, **settings: Any) -> None:
         self.settings = ProcessLauncherConf(**settings)
-        self.folder = Path()
-        self.hydra_context: HydraContext | None = None
-        self.task_function: TaskFunction | None = None
-        self.config: DictConfig | None = None
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
