@@ -77,7 +77,7 @@ def _best(study: StudyData, board: Leaderboard) -> str:
         text += " There is no other configuration."
     elif board.is_tested:
         alike = sum(row.could_be_best is True for row in board.leaders) - 1
-        text += f" Of {count(others, 'other configuration')}, {alike} are not significantly worse."
+        text += f" Not significantly worse: {alike} of {count(others, 'other configuration')}."
     if math.isfinite(board.optimism):
         text += (
             f" Selection bias of the best: about {board.optimism:.2f} {terms.unit}, because it was "

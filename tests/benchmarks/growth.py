@@ -74,7 +74,7 @@ def trials() -> list[dict[str, object]]:
             sys.executable, "-m", "src.train", "-m", f"study.name=of_{count}_{len(rows)}",
             *FROZEN, *HEADS, "model.dropout_rate=0.2", f"optimizer.learning_rate={rates}",
         ])  # fmt: skip
-        rows.append({"what": "heads side by side", "count": count, "seconds": seconds,
+        rows.append({"what": "stacked heads", "count": count, "seconds": seconds,
                      "ms each": 1000 * seconds / count, "peak GB": peak})  # fmt: skip
     return rows[1:]
 

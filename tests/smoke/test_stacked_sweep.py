@@ -1,4 +1,4 @@
-"""Sweeps over heads on a frozen backbone, whose trials train side by side in few processes."""
+"""Sweeps over heads on a frozen backbone, whose trials train as stacked heads in few processes."""
 
 from pathlib import Path
 
@@ -106,7 +106,7 @@ def test_interrupted_sweep_goes_on_to_the_errors_of_an_undisturbed_one(start) ->
         assert ours == pytest.approx(theirs, abs=1e-4)
 
 
-def test_hyperband_promotes_trials_side_by_side(start) -> None:  # noqa: F811
+def test_hyperband_promotes_stacked_trials(start) -> None:  # noqa: F811
     out, _ = start(
         *FROZEN, "optimizer.learning_rate=tag(log,interval(1e-4,1e-1))",
         "hydra.sweeper.oracle=hyperband", "hydra.sweeper.reduction_factor=3", "fit.epochs=9",
