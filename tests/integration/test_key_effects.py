@@ -96,8 +96,8 @@ UNSEEN = {
     # Where the faces are: another folder's table is another data set.
     "data.root", "data.labels_file", "data.image_dir", "data.columns.file_name",
     "data.columns.age", "data.columns.split",
-    # Not set on the command line.
-    "study.claims",
+    # Not set on the command line, or a table of results elsewhere.
+    "study.claims", "study.reference",
     # Of an optimizer that is not the base's.
     "optimizer.momentum", "optimizer.nesterov",
 }  # fmt: skip
@@ -128,7 +128,7 @@ def _digest(array: np.ndarray) -> str:
 
 def observe(config: Config) -> Observed:
     """Trains two epochs without a tracking store."""
-    dataset = prepare(config.data)
+    dataset = prepare(config.data, config.target)
     started, inputs = start_model(config, dataset)
     batches = inputs.batches
     first_views = _digest(np.asarray(batches.batch(0, 0)[0]))
@@ -191,7 +191,7 @@ def test_declared_effect_is_the_observed_one(key: str, compose, base) -> None:
         assert not _same(before.numbers, after.numbers), "no change of numbers was seen"
     if not affects & (Affects.PIXELS | Affects.FACES):
         assert before.pixels == after.pixels
-        assert pixel_values(config) == pixel_values(changed)
+        assert pixel_values(config.data) == pixel_values(changed.data)
     if not affects & (Affects.PIXELS | Affects.BACKBONE):
         assert _same(before.frozen, after.frozen)
         assert activation_values(config, is_view=False) == activation_values(changed, is_view=False)

@@ -58,7 +58,7 @@ def test_labels_without_pictures_give_the_ages(eda, tmp_path) -> None:
     [
         (["-m", "seed=0,1"], "Fix: leave out -m"),
         (["data=labels_csv", "data.root=nowhere"], "must be a folder for data=labels_csv"),
-        (["data=labels_csv", "data.root=."], "The table of ages is missing"),
+        (["data=labels_csv", "data.root=."], "The table of labels is missing"),
     ],
 )
 def test_mistake_is_explained(eda, tmp_path, arguments, told) -> None:
