@@ -69,12 +69,13 @@ def unflatten(values: Mapping[str, Any]) -> Config:
     name = values.get("optimizer.name")
     known = declarations(name)
     completed = complete(values)
-    wrong = [f"{key}={values[key]}" for key in sorted(set(values) - set(known))]
-    wrong += [f"without {key}" for key in known if key not in completed]
-    if wrong:
+    unknown = [f"{key}={values[key]}" for key in sorted(set(values) - set(known))]
+    missing = [key for key in known if key not in completed]
+    if unknown or missing:
         raise UsageError(
-            "The record has other keys than the configuration. Received: a record with "
-            f"{', '.join(wrong)}. Fix: check out the commit that ran it (the run's page shows it)"
+            "The record has other keys than the configuration. Received: unknown keys "
+            f"{', '.join(unknown) or '(none)'}; missing keys {', '.join(missing) or '(none)'}. "
+            "Fix: check out the commit that ran it (the run's page shows it)"
         )
     config: Config = _built(Config, completed, "", _optimizer_schema(name))
     return config

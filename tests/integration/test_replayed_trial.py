@@ -116,5 +116,5 @@ def test_key_that_a_record_lacks_has_its_neutral_value(in_tmp_path, replay, comp
     shown = replay("mine", "1", "--cfg", "job")
     assert "seed: 3" in shown
     assert "unit: years" in shown
-    with pytest.raises(SystemExit, match=r"The record lacks keys\..*Fix: check out the commit"):
+    with pytest.raises(SystemExit, match=r"missing keys data\.layout.*Fix: check out the commit"):
         replay("mine", "2", "--cfg", "job")

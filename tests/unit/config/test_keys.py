@@ -61,7 +61,7 @@ def test_records_of_other_code_are_refused_with_the_keys(compose_config) -> None
     record = flatten(compose_config())
     with pytest.raises(UsageError, match=r"data\.colour=1"):
         unflatten({**record, "data.colour": 1})
-    with pytest.raises(UsageError, match=r"without data\.limit"):
+    with pytest.raises(UsageError, match=r"missing keys data\.limit"):
         unflatten({key: value for key, value in record.items() if key != "data.limit"})
     with pytest.raises(UsageError, match=r"optimizer\.name=Lion.*adamw"):
         unflatten({**record, "optimizer.name": "Lion"})
