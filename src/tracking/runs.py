@@ -73,6 +73,7 @@ class Runs:
                 run.log_text(traceback.format_exc(), names.TRACEBACK_FILE)
             with _store_failure_printed():
                 run.end("FAILED", State.FAILED)
+            run.is_open = False  # also if the store refuses its end: it may be deleted
 
 
 @contextmanager
