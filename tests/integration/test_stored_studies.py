@@ -3,6 +3,7 @@
 See `tests/unit/config/test_stored_hashes.py` for what `tests/data/stored_study.tar.gz` holds.
 """
 
+import importlib
 import sys
 import tarfile
 from collections.abc import Callable
@@ -73,8 +74,9 @@ def sweep(in_tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
     """Launch a sweep on a copy of the store; its exit status and what it printed."""
     with tarfile.open(STORE) as archive:
         archive.extractall(in_tmp_path, filter="data")
-    workers = "hydra_plugins.oracle_sweeper._workers.ProcessWorkers"
-    monkeypatch.setattr(workers, IdleWorkers)
+    # Not by its dotted name: Hydra imports plugins without setting attributes of their parents.
+    workers = importlib.import_module("hydra_plugins.oracle_sweeper._workers")
+    monkeypatch.setattr(workers, "ProcessWorkers", IdleWorkers)
     # Hydra closes all log handlers, and absl's closes pytest's standard error with itself.
     monkeypatch.setattr("absl.logging.PythonHandler.close", lambda self: None)
 
