@@ -95,7 +95,8 @@ def test_interrupted_sweep_goes_on_to_the_errors_of_an_undisturbed_one(start) ->
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 130, out
     assert {trial.state for trial in trials()} == {State.WAITING}
-    assert len(list(Path("mlruns/checkpoints").rglob("last.npy"))) == 18  # MLflow gets all later
+    # Heads without dropout train first; MLflow gets their epochs at their end.
+    assert len(list(Path("mlruns/checkpoints").rglob("last.npy"))) == 6
     out, _ = start(*long).communicate(timeout=300)
     assert "18 complete" in out, out
     out, _ = start(*long, "study.name=undisturbed").communicate(timeout=300)
