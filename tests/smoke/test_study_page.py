@@ -105,8 +105,9 @@ def column(page: Page, name: str) -> list[str]:
 
 
 def test_links_of_a_study_show_its_trials_in_a_table_and_in_charts(
-    study: StudyStore, server: str, page: Page
+    study: StudyStore, server: str, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MLFLOW_PORT", server.rpartition(":")[2])
     page.set_viewport_size(LARGE)
     links = study_links(study.experiment_id, "small", server)
     complete = [
@@ -138,7 +139,7 @@ def test_links_of_a_study_show_its_trials_in_a_table_and_in_charts(
         expect(page.get_by_role("link", name=absent, exact=True)).to_have_count(0)
     keep_picture(page, "view_table")
 
-    page.goto(run_link(study.experiment_id, study.parent_id, root=server))
+    page.goto(run_link(study.experiment_id, study.parent_id))
     expect(page.get_by_text("Which is best?").first).to_be_visible()
     page.get_by_text("Show more").click()
     expect(page.locator("td", has_text="COMPLETE")).to_have_count(len(complete))
