@@ -21,7 +21,7 @@ _LATE_SHARE = 0.1  # a best epoch in the last tenth of the epochs may improve fu
 
 
 Check = tuple[bool, str]
-"""Whether the answer supports the study's conclusions, and the answer in sentences."""
+"""The support for the study's conclusions by answer, with the answer in sentences."""
 
 
 def checks_section(study: StudyData, board: Leaderboard, effects: Effects) -> Section:
