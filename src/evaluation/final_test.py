@@ -55,8 +55,10 @@ def prepare_test(config: Config, trial: TrialRecord) -> Dataset:
             f"{trial.data_digest}. Fix: the unchanged folder; ROOT=<folder> if it was moved"
         )
     if len(dataset.part("test")) == 0:
+        split = config.data.split
         raise UsageError(
-            f"The test part is empty. Received: data.split.method={config.data.split.method}. "
+            f"The test part is empty. Received: data.split.method={split.method} "
+            f"data.split.test_fraction={split.test_fraction:g} on {len(dataset.faces)} faces. "
             "Fix: a study with data.split.method=stratified data.split.test_fraction=0.2"
         )
     return dataset
