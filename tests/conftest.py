@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.plugins import Plugins
 
 from src.cli.command_line import register_schema
 from src.config import Config, adapt_overrides, to_config
 
 ROOT = Path(__file__).parent.parent
+
+# Hydra runs the modules of all plugins again when it looks for plugins, which defines their classes
+# a second time. Here it does so before any test imports one.
+Plugins.instance()
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,13 @@
 """Hydra's own suites for sweepers and launchers, run on ours."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hydra.core.plugins import Plugins
-from hydra.extra.pytest_plugin import hydra_restore_singletons, hydra_sweep_runner  # noqa: F401
+from hydra.core.singleton import Singleton
+from hydra.extra.pytest_plugin import hydra_sweep_runner  # noqa: F401
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.test_utils.launcher_common_tests import (
@@ -27,6 +29,14 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hydra's suites expect the behaviour of Hydra 1.1, and start applications."""
     monkeypatch.setattr(VersionBase.instance(), "version_base", Version("1.1"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "src/plugins")]))
+
+
+@pytest.fixture
+def hydra_restore_singletons() -> Iterator[None]:
+    """Restores Hydra's state except the plugins: its own fixture defines their classes again."""
+    plugins, state = Plugins.instance(), Singleton.get_state()
+    yield
+    Singleton.set_state(state | {"instances": state["instances"] | {Plugins: plugins}})
 
 
 def test_hydra_finds_the_plugins() -> None:
