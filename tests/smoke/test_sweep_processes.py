@@ -103,20 +103,21 @@ def test_interrupted_sweep_saves_and_the_same_command_continues_it(start, number
     command = ["optimizer.learning_rate=1e-2,1e-3,3e-3", "fit.epochs=40",
                "hydra.launcher.n_jobs=2"]  # fmt: skip
     process = start(*command)
-    wait_for(lambda: len(logs("epoch  2/40")()) == 2)
+    wait_for(logs("epoch  2/40"))  # the other process may be far behind
     process.send_signal(number)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "The same command continues where this one stopped." in out
     assert "Traceback" not in out
     states = [trial.state for trial in trials()]
-    assert set(states) <= {State.WAITING, State.COMPLETE}  # one may have been much faster
+    assert set(states) <= {State.WAITING, State.COMPLETE}
     assert State.WAITING in states
+    num_begun = len(logs("epoch  1/40")()) - states.count(State.COMPLETE)
     again = start(*command)
     out, _ = again.communicate(timeout=300)
     assert again.returncode == 0, out
     assert [trial.state for trial in trials()] == [State.COMPLETE] * 3
-    assert len(logs("Resuming after epoch")()) == states.count(State.WAITING)
+    assert len(logs("Resuming after epoch")()) == num_begun > 0
 
 
 def test_two_sweeps_at_once_on_one_store(start) -> None:
