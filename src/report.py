@@ -5,7 +5,7 @@ from pathlib import Path
 
 from src.cli.options import command_parser, run_command, study_name
 from src.config.overrides import CONF
-from src.config.schema import ClaimConfig
+from src.config.study_schema import ClaimConfig
 from src.core.errors import UsageError
 from src.core.imports import large_imports
 

@@ -12,7 +12,7 @@ from src.analysis.effects.hyperparameters import confounded_with, design, factor
 from src.analysis.effects.numbers import LABELS, METRICS, outcome_of, unit_of
 from src.analysis.leaderboard.numbers import Leader, Leaderboard
 from src.analysis.study_data import StudyData
-from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome
+from src.config.study_schema import ClaimConfig, ClaimDirection, ClaimOutcome
 from src.pages.blocks import Section, Table
 from src.statistics.crossed import CrossedFit, Estimate, Outcome
 

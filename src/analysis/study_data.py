@@ -15,7 +15,7 @@ import pandas as pd
 from src.analysis.overfitting.numbers import DIVERGED_RATIO, Overfitting, judge
 from src.analysis.references import Reference, read_reference
 from src.config import Objective
-from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome, Direction
+from src.config.study_schema import ClaimConfig, ClaimDirection, ClaimOutcome, Direction
 from src.core import names
 from src.core.names import State
 from src.records.tables import varied_keys

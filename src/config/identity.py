@@ -14,14 +14,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from src.config.keys import NUMBERS, REQUIRED, Affects, Key, declaration
-from src.config.schema import (
-    Config,
-    DataConfig,
-    OptimizerConfig,
-    Precision,
-    PrunerName,
-    optimizer_schemas,
-)
+from src.config.schema import Config, DataConfig, OptimizerConfig, Precision, optimizer_schemas
+from src.config.study_schema import PrunerName
 from src.core.errors import UsageError
 
 KeyValues = tuple[tuple[str, str], ...]

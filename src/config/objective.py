@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from src.config.schema import Direction, StudyConfig
+from src.config.study_schema import Direction, StudyConfig
 from src.core import names
 
 _LAST = "last/"

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from src.config import Config, cost_shape, program, stack_group
 from src.config.identity import KeyValues
-from src.config.schema import KeepModel, PrunerName
+from src.config.study_schema import KeepModel, PrunerName
 from src.core.console import show, spell_seconds, stderr
 from src.core.errors import UsageError
 from src.search.launch import Launch, simulate

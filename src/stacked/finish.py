@@ -4,7 +4,7 @@ import functools
 import time
 from collections.abc import Mapping, Sequence
 
-from src.config.schema import Figures
+from src.config.study_schema import Figures
 from src.stacked.trial import StackedTrial, arrays_of, failing_alone
 from src.tracking import Runs
 from src.training.activations import Inputs

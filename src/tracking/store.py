@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from src.config import Objective
-from src.config.schema import Direction
+from src.config.study_schema import Direction
 from src.core import names
 from src.core.names import State
 from src.tracking.retry import patient

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 
 from src.config import Objective, TargetConfig, complete
-from src.config.schema import Direction
+from src.config.study_schema import Direction
 from src.config.validation import is_study_name
 from src.core import names
 from src.core.console import stderr

@@ -16,7 +16,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from src.config import Objective
-from src.config.schema import Direction
+from src.config.study_schema import Direction
 from src.core import names
 from src.core.names import State
 from src.records.terms import Terms

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from src.config.schema import Figures, FitConfig
+from src.config.schema import FitConfig
+from src.config.study_schema import Figures
 from src.core import names
 from src.core.names import State
 from src.records.terms import Terms

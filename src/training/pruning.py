@@ -7,7 +7,7 @@ compared by the lowest value up to an epoch, because in the end a trial counts b
 import statistics
 from collections.abc import Sequence
 
-from src.config.schema import PrunerConfig, PrunerName
+from src.config.study_schema import PrunerConfig, PrunerName
 
 
 def is_due(pruner: PrunerConfig, epoch: int, last_epoch: int) -> bool:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from src.config.schema import Direction
+from src.config.study_schema import Direction
 from src.core import names
 from src.core.names import State
 from src.records.terms import Terms

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from src.config import flatten, run_name
-from src.config.schema import Figures, KeepModel
+from src.config.study_schema import Figures, KeepModel
 from src.core import names
 from src.core.console import stderr
 from src.core.metrics import metrics_by_band

@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.tracking import MlflowClient
 
-from src.config.schema import PrunerConfig, PrunerName
+from src.config.study_schema import PrunerConfig, PrunerName
 from src.core.console import native_chatter_hidden
 from src.tracking.lookup import find_study
 

@@ -115,7 +115,6 @@ EDITS = {
     "src/config/schema.py": [
         ("    sample = auto()\n", "    sample = auto()\n    folders = auto()\n"),
         ("    tiny = auto()\n", "    tiny = auto()\n    flat = auto()\n"),
-        ("    asha = auto()\n", "    asha = auto()\n    first_only = auto()\n"),
         (
             "    cache_dir: str = field(",
             "    invert: bool = field(metadata=key(PIXELS, neutral=False))\n"
@@ -135,6 +134,9 @@ class LionConfig(OptimizerConfig):
 @dataclass(frozen=True)
 class ScheduleConfig:''',
         ),
+    ],
+    "src/config/study_schema.py": [
+        ("    asha = auto()\n", "    asha = auto()\n    first_only = auto()\n"),
     ],
     "conf/data/base.yaml": [("cache_dir: .cache", "invert: false\ncache_dir: .cache")],
     "src/data/table.py": [

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from src.cli.changes import changed
 from src.config import Config, Objective, TargetConfig
-from src.config.schema import Conflict, Decoder, DropoutPosition, InputMode, KeepModel, Loss
+from src.config.schema import Conflict, Decoder, DropoutPosition, InputMode, Loss
+from src.config.study_schema import KeepModel
 from src.core.errors import UsageError
 from src.core.names import State
 from src.records.terms import Terms

@@ -13,7 +13,7 @@ from src.analysis.effects.numbers import LABELS, Effect, Effects, unit_of
 from src.analysis.formatting import short, with_unit
 from src.analysis.study_data import StudyData
 from src.analysis.style import MUTED, TRAIN, VAL, WIDTH, legend_below
-from src.config.schema import ClaimOutcome
+from src.config.study_schema import ClaimOutcome
 from src.core import names
 from src.records.terms import Terms
 

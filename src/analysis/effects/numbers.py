@@ -15,7 +15,7 @@ from src.analysis.effects.hyperparameters import (
     in_design,
 )
 from src.analysis.study_data import StudyData
-from src.config.schema import ClaimOutcome
+from src.config.study_schema import ClaimOutcome
 from src.core import names
 from src.records.terms import Terms
 from src.statistics.comparison import holm

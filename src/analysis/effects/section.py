@@ -8,7 +8,7 @@ from src.analysis.effects import figure
 from src.analysis.effects.numbers import LABELS, Effect, Effects, unit_of
 from src.analysis.formatting import capitalized, count, interval, number, short
 from src.analysis.study_data import StudyData
-from src.config.schema import ClaimOutcome
+from src.config.study_schema import ClaimOutcome
 from src.pages.blocks import Block, Picture, Section, Table, Text
 from src.records.terms import Terms
 

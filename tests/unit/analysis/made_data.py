@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from src.analysis.study_data import Measured, StudyData
-from src.config.schema import ClaimConfig, ClaimDirection, ClaimOutcome
+from src.config.study_schema import ClaimConfig, ClaimDirection, ClaimOutcome
 from src.core.names import State
 from src.records.terms import Terms
 from src.records.trial import TrialRecord

@@ -4,7 +4,7 @@ import pytest
 import statsmodels.formula.api as smf
 
 from src.analysis.effects.numbers import Effects, estimate_effects
-from src.config.schema import ClaimOutcome
+from src.config.study_schema import ClaimOutcome
 from tests.unit.analysis.made_data import study_data
 from tests.unit.analysis.made_study import grid
 

@@ -14,7 +14,7 @@ from src.analysis.leaderboard.numbers import leaderboard
 from src.analysis.references import read_reference
 from src.analysis.study_data import StudyData, comparable
 from src.config import Objective, TargetConfig
-from src.config.schema import Direction
+from src.config.study_schema import Direction
 from src.pages.blocks import Document
 from src.pages.html import as_html
 from src.pages.markdown import as_markdown

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from src.config import Objective
-from src.config.schema import Direction
+from src.config.study_schema import Direction
 from src.core.errors import UsageError
 from src.core.names import State
 from src.evaluation.choice import choose

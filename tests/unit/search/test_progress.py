@@ -1,7 +1,7 @@
 import pytest
 
 from src.config import Objective
-from src.config.schema import Direction
+from src.config.study_schema import Direction
 from src.core.names import State
 from src.records.terms import Terms
 from src.search import progress

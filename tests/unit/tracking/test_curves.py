@@ -4,7 +4,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from src.config import Objective
-from src.config.schema import Direction
+from src.config.study_schema import Direction
 from src.tracking.curves import sibling_curves
 from src.tracking.store import best_cost
 

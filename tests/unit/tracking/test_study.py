@@ -8,7 +8,7 @@ from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.tracking import MlflowClient
 
 from src.config import Config, Objective, flatten, objective_of
-from src.config.schema import Direction
+from src.config.study_schema import Direction
 from src.core.errors import UsageError
 from src.core.names import State
 from src.records.terms import Terms

@@ -10,7 +10,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from src.config import Objective
-from src.config.schema import Direction
+from src.config.study_schema import Direction
 from src.records.terms import Terms
 from src.tracking.study import StudyStore
 from src.tracking.views import save_views, study_links

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.config.schema import PrunerConfig, PrunerName
+from src.config.study_schema import PrunerConfig, PrunerName
 from src.training.pruning import epochs_spent, is_due, reason_to_prune
 
 LAST = 20

@@ -17,7 +17,7 @@ from hydra_plugins.process_launcher.launcher import ProcessLauncher
 from omegaconf import DictConfig, OmegaConf
 
 from src.config import Config, identity, objective_of, to_config
-from src.config.schema import PrunerName
+from src.config.study_schema import PrunerName
 from src.core.console import stderr
 from src.core.errors import UsageError
 from src.core.imports import large_imports
