@@ -39,5 +39,5 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pytest_collection_finish() -> None:
-    """What tests have imported stays; Python need not look through it for garbage."""
+    """Exempt the imported modules from garbage collection."""
     gc.freeze()

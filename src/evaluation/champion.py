@@ -58,7 +58,7 @@ def crown(
         experiment: MLflow's experiment; None to look in all.
         study: Name of the study.
         number: The trial's; None for the best trial.
-        again: Whether the test part may be evaluated once more.
+        again: Allows one more evaluation of the test part.
         root: Folder of the faces, if they were moved.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What `pruner=asha` saves on a full grid, and what it misses: `make bench`.
+"""Time that `pruner=asha` saves on a full grid, and results that it misses: `make bench`.
 
 The grid's trials were run to their ends once, on real faces; their learning curves are kept in
 `experiments/asha_on_a_grid/curves.csv`. Pruners are run on these curves, trial after trial, and see
@@ -40,7 +40,7 @@ Curves = Sequence[Sequence[float]]
 
 @dataclass(frozen=True)
 class Found:
-    """What one run of a pruner came to.
+    """Result of one run of a pruner.
 
     Attributes:
         share: Of the grid's epochs.

@@ -1,4 +1,4 @@
-"""Settings that a platform has to choose, measured on ResNet50: what stands in `conf/` and why.
+"""Measurements on ResNet50 for settings that a platform has to choose, and the values in `conf/`.
 
     python -m tests.benchmarks.choices          # some 10 minutes on 2 cores
 
@@ -65,7 +65,7 @@ def start(what: str, environment: dict[str, str], overrides: list[str]) -> subpr
 
 
 def read(process: subprocess.Popen) -> tuple[float, float]:
-    """What it measured."""
+    """Measurements."""
     output, _ = process.communicate()
     if process.returncode:
         raise RuntimeError(f"{process.args} ended with {process.returncode}")

@@ -69,7 +69,7 @@ def configuration(cache_dir: str, precision: str, batch_size: int) -> Config:
 
 
 def first_faces(dataset: Dataset) -> Part:
-    """As many as fill batches of any size here, because each size would be compiled anew."""
+    """As many as fill batches of any size here, because each size would be compiled again."""
     count = len(dataset.faces) // 256 * 256
     faces = dataset.faces.iloc[:count]
     return Part(faces, faces["age"].to_numpy("float32"), dataset.pixels)

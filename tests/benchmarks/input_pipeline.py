@@ -124,7 +124,7 @@ def in_turns(sides: dict[str, Callable[[], Measured]]) -> dict[str, Measured]:
 
 
 def in_a_process(work: Callable[[], Found]) -> Found:
-    """What a function returns in a new process.
+    """Returns the result of a function in a new process.
 
     What one side leaves behind moves the next: Keras's `PyDataset` changes how the process gets
     its memory, so that batches cost a fifth more from then on.
@@ -135,7 +135,7 @@ def in_a_process(work: Callable[[], Found]) -> Found:
 
 
 def take_a_step() -> None:
-    """Make TensorFlow ready; its objects are left alone, as a trial's process does (`imports`)."""
+    """Make TensorFlow ready; its objects are not collected, as in a trial's process (`imports`)."""
     gc.freeze()
     regressor("uint8").fit(tf.data.Dataset.from_tensors(some_batch("uint8")), verbose=0)
 
@@ -191,7 +191,7 @@ def regressor(dtype: str) -> keras.Model:
 
 
 def measured(started: float, epochs: list[float], num_pictures: int) -> Measured:
-    """What a side comes to that began at `started` and has just ended."""
+    """Returns the result of a side that began at `started` and has just ended."""
     first_seconds = time.perf_counter() - started - sum(epochs[1:])
     return Measured(num_pictures / first_seconds, num_pictures / median(epochs[1:]))
 
@@ -244,7 +244,7 @@ def flipping_pipeline(root: Path) -> Measured:
 
 
 def ours(root: Path, *overrides: str) -> Measured:
-    """What a trial trains on, its cache being built anew."""
+    """Training batches of a trial, with a cache that is built first."""
     with tempfile.TemporaryDirectory() as cache_dir:
         config = configuration(root, cache_dir, *overrides)
         started = time.perf_counter()
@@ -267,13 +267,13 @@ def configuration(root: Path, cache_dir: str, *overrides: str) -> Config:
 
 
 def all_faces(config: Config) -> Part:
-    """Every usable face, whatever its part of the split."""
+    """Every usable face, of all parts of the split."""
     dataset = prepare(config.data, config.target)
     return Part(dataset.faces, dataset.faces["age"].to_numpy(np.float32), dataset.pixels)
 
 
 def limits(root: Path) -> str:
-    """What memory, disk and OpenCV allow, in pictures a second."""
+    """Limits by memory, disk and OpenCV, in pictures a second."""
     with tempfile.TemporaryDirectory() as cache_dir:
         pixels = np.asarray(all_faces(configuration(root, cache_dir)).pixels)
         started = time.perf_counter()

@@ -163,7 +163,7 @@ def log_by_values(number: int, log_more: Callable[[int], None] | None = None) ->
 
 
 def log_files(run: Run, number: int) -> None:
-    """What `src.training.trial_logging` keeps beside the numbers."""
+    """Records that `src.training.trial_logging` keeps beside the numbers."""
     run.log_text(json.dumps(PARAMS, indent=2), "config.json")
     run.log_faces(FACES, source="data", name="made", digest="d")
     run.log_table(FACES.head(3), "audit.csv")

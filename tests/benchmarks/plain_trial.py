@@ -1,4 +1,4 @@
-"""What a user of Keras alone would write for one trial: a ResNet50 on arrays in memory.
+"""One trial as a user of Keras alone would write it: a ResNet50 on arrays in memory.
 
     python -m tests.benchmarks.plain_trial <px> <training faces> <validation faces> <epochs>
 

@@ -1,4 +1,4 @@
-"""What a user of keras-tuner alone would write for trials on a frozen backbone.
+"""Trials on a frozen backbone as a user of keras-tuner alone would write them.
 
 python -m tests.benchmarks.random_search <folder with labels.csv> <weights file> <trials>
 

@@ -1,4 +1,4 @@
-"""How long a report takes, and what reading the store at once saves.
+"""Duration of a report, and the time saved by reading the store at once.
 
     python -m tests.benchmarks.report_time          # 12 and 1,000 trials of 20 epochs
     python -m tests.benchmarks.report_time 12 100

@@ -1,4 +1,4 @@
-"""What a benchmark measures: one row for each thing that is held against what users do otherwise.
+"""Measurements of a benchmark: one row for each comparison with what users would do otherwise.
 
 A benchmark is a module of this folder with a `main()`. Both
 sides of a row are measured in one call of it, one after the other, on the same input.

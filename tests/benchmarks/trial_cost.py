@@ -1,4 +1,4 @@
-"""What a trial costs beside its arithmetic: start, steps, command line.
+"""Cost of a trial beside its arithmetic: start, steps, command line.
 
     python -m tests.benchmarks.trial_cost                 # all rows, some 6 minutes on 2 cores
     python -m tests.benchmarks.trial_cost start           # one of: start, step, command
@@ -46,7 +46,7 @@ def start_rows() -> list[Row]:
         cost_row(
             "fixed cost of the 2nd ... Nth trial of one shape (32 px)",
             "a plain Keras script a trial, which logs nothing", ours, theirs, "s", 10,
-            "drawing a ResNet50's initial weights anew, 0.5 s; a run with two figures",
+            "drawing a ResNet50's initial weights again, 0.5 s; a run with two figures",
             f"{COMMAND} start",
         )
     ]  # fmt: skip
@@ -86,7 +86,7 @@ def step_rows() -> list[Row]:
 
 
 def command_rows() -> list[Row]:
-    """What needs no TensorFlow answers without it."""
+    """Time of commands that need no TensorFlow."""
     imports = median(run([sys.executable, "-c", "import tensorflow"]) for _ in range(ROUNDS))
     rows = []
     asked = {"--cfg job": ["--cfg", "job"],

@@ -1,4 +1,4 @@
-"""What a run left in MLflow, through MLflow's own client."""
+"""Contents of a run in MLflow, through MLflow's own client."""
 
 from pathlib import Path
 

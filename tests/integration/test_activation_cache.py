@@ -86,7 +86,7 @@ def test_second_trial_computes_nothing_also_with_other_settings(run_frozen, monk
     ["data.image_size=40", "model.input_mode=imagenet", "model.freeze=backbone",
      "data.decoder=pillow", "data.num_images=61", "data.split.seed=1"],
 )  # fmt: skip
-def test_what_moves_an_activation_is_computed_anew(run_frozen, monkeypatch, change) -> None:
+def test_change_of_an_activation_computes_it_again(run_frozen, monkeypatch, change) -> None:
     run_frozen()
     calls = count_frozen_batches(monkeypatch)
     run_frozen(change)
@@ -155,8 +155,8 @@ def test_full_disk_switches_it_off_and_says_so(run_frozen, monkeypatch, capsys) 
     monkeypatch.setattr(activations.shutil, "disk_usage", lambda _: usage)
     run_frozen()
     assert not list(CACHE.glob("*/*.npy"))
-    told = " ".join(capsys.readouterr().err.split())
-    assert "are free. To use it: data.cache_dir=<another folder>" in told
+    message = " ".join(capsys.readouterr().err.split())
+    assert "are free. To use it: data.cache_dir=<another folder>" in message
 
 
 def test_too_large_an_activation_switches_it_off_and_says_so(
@@ -176,10 +176,10 @@ def _refuse(values: np.ndarray) -> np.ndarray:
     raise NotFloat16Error(f"the largest is {values.max()}")
 
 
-def test_size_is_told_before_anything_is_computed(run_frozen, capsys) -> None:
+def test_size_is_printed_before_anything_is_computed(run_frozen, capsys) -> None:
     run_frozen()
-    told = " ".join(capsys.readouterr().err.split())
-    assert "frozen layers (conv1) for 48 pictures, once for all trials: 0 MB in" in told
+    message = " ".join(capsys.readouterr().err.split())
+    assert "frozen layers (conv1) for 48 pictures, once for all trials: 0 MB in" in message
     run_frozen("seed=1")
     assert "once for all trials" not in capsys.readouterr().err
 

@@ -68,7 +68,7 @@ def test_same_fidelity_again_is_a_run_of_its_own_with_the_same_numbers(run) -> N
     assert curve(again.run_id, "mae/val") == curve(first.run_id, "mae/val")
 
 
-def test_lower_fidelity_than_what_is_saved_starts_anew(run, capsys) -> None:
+def test_lower_fidelity_than_the_saved_one_starts_again(run, capsys) -> None:
     undisturbed = run("fit.fidelity=2", "study.name=undisturbed")
     run("fit.fidelity=3")
     lower = run("fit.fidelity=2")
@@ -77,7 +77,7 @@ def test_lower_fidelity_than_what_is_saved_starts_anew(run, capsys) -> None:
     assert same_numbers(lower, undisturbed)
 
 
-def test_interrupted_promotion_goes_on_in_its_own_run(run, monkeypatch) -> None:
+def test_interrupted_promotion_continues_in_its_own_run(run, monkeypatch) -> None:
     """Also when not one of its epochs was finished."""
 
     def die(*_: object) -> None:

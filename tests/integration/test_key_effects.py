@@ -1,4 +1,4 @@
-"""What a key is declared to affect, held against what changing it does to a small trial."""
+"""Declared effects of each key, compared with the effects of changing it in a small trial."""
 
 import hashlib
 from collections.abc import Callable
@@ -105,7 +105,7 @@ UNSEEN = {
 
 @dataclass(frozen=True)
 class Observed:
-    """What a few steps of a trial show.
+    """Observations of a few steps of a trial.
 
     Attributes:
         pixels: Digest of the decoded pictures.

@@ -39,7 +39,7 @@ def test_pruned_trial_is_as_complete_in_mlflow_as_any(run, better) -> None:
     assert not list(Path("mlruns/checkpoints").rglob("*.npy"))
 
 
-def test_trial_killed_after_the_decision_is_pruned_when_it_goes_on(
+def test_trial_killed_after_the_decision_is_pruned_when_it_continues(
     run, better, monkeypatch
 ) -> None:
     def die(*_: object) -> None:

@@ -91,7 +91,7 @@ def test_showing_the_configuration_trains_nothing(run, replay) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["mime", "1"], 'has no study "mime". Received: STUDY=mime. Fix: mine'),
         (["mine", "9"], 'Trial 9 is not in study "mine" (it has 1, numbered 2–2)'),
@@ -99,11 +99,11 @@ def test_showing_the_configuration_trains_nothing(run, replay) -> None:
         (["--experiment", "face", "mine", "2"], "Received: --experiment face. Fix: face-age"),
     ],
 )
-def test_what_cannot_be_replayed_is_explained(in_tmp_path, replay, arguments, told) -> None:
+def test_what_cannot_be_replayed_is_explained(in_tmp_path, replay, arguments, message) -> None:
     StudyStore("face-age", "mine").create_trial("trial 2", {"trial": "2"})
     with pytest.raises(SystemExit) as ending:
         replay(*arguments)
-    assert told in str(ending.value.code)
+    assert message in str(ending.value.code)
 
 
 def test_key_that_a_record_lacks_has_its_neutral_value(in_tmp_path, replay, compose_config):

@@ -121,7 +121,9 @@ def test_infeasible_trial_is_counted_once_and_is_no_failure(sweep) -> None:
     assert len(trials()) == 2
 
 
-def test_failed_trial_is_told_retried_and_mended_by_the_next_launch(sweep, monkeypatch) -> None:
+def test_failed_trial_is_reported_retried_and_repaired_by_the_next_launch(
+    sweep, monkeypatch
+) -> None:
     initialise, tries = src.training.program.initialise, []
 
     def break_with_dropout(regressor, model, *rest):
@@ -238,7 +240,7 @@ def test_trials_of_the_seed_study_keep_their_numbers(sweep) -> None:
     }  # fmt: skip
 
 
-def test_hyperband_goes_on_where_the_promoted_trial_stopped(sweep, epochs_trained) -> None:
+def test_hyperband_continues_where_the_promoted_trial_stopped(sweep, epochs_trained) -> None:
     status, printed = sweep("hydra.sweeper.oracle=hyperband",
                             "hydra.sweeper.reduction_factor=3", LINE)  # fmt: skip
     assert status == 0, printed
@@ -394,7 +396,7 @@ def test_pruned_trials_keep_their_curves_and_count(sweep) -> None:
     assert "pruned" in printed
 
 
-def test_mistake_in_a_grid_is_told_before_anything_runs(sweep) -> None:
+def test_mistake_in_a_grid_is_reported_before_anything_runs(sweep) -> None:
     status, printed = sweep("model.dropout_rate=0.2,2")
     assert status == 1
     assert "`model.dropout_rate` must lie in [0, 1). Received: model.dropout_rate=2" in printed

@@ -50,7 +50,7 @@ def crown(capsys) -> Callable[..., str]:
 
 @pytest.fixture
 def refusal(crown) -> Callable[..., str]:
-    """What a refused command says."""
+    """Error of a refused command."""
 
     def refused(*arguments: str) -> str:
         with pytest.raises(SystemExit) as ending:
@@ -101,9 +101,9 @@ def test_best_trial_is_tested_once_registered_and_loadable(train, crown, refusal
     assert "The best of 2 complete trials" in card
     assert "Test-set evaluation 1 of the study." in card
 
-    told = refusal("mine")
-    assert told.startswith('error: Study "mine" was evaluated on its test part already: trial ')
-    assert "Fix: use the recorded result" in told
+    message = refusal("mine")
+    assert message.startswith('error: Study "mine" was evaluated on its test part already: trial ')
+    assert "Fix: use the recorded result" in message
     assert evaluations_kept_by(runs[best]) == [f"trial {best + 1}"]
 
     shown = crown("mine", "--again", "--trial", str(2 - best))
@@ -189,8 +189,8 @@ def test_evaluation_counts_though_the_command_dies_before_it_registers(
 def test_trial_that_measured_the_test_part_itself_is_an_evaluation(train, crown, refusal) -> None:
     run_id = train(1, "fit.evaluate_test=true")
     train(2)
-    told = refusal("mine", "--trial", "2")
-    assert "on its test part already: trial 1 at 2" in told
+    message = refusal("mine", "--trial", "2")
+    assert "on its test part already: trial 1 at 2" in message
     assert "Test-set evaluation 2." in crown("mine", "--trial", "1", "--again")
     assert "Test-set evaluation 3." in crown("mine", "--trial", "1", "--again")
     assert "evaluation 3 of" in read_artifact(run_id, "model_card.md").read_text()
@@ -244,9 +244,9 @@ def test_what_cannot_be_tested_is_explained_and_is_no_evaluation(
 
 def test_trial_that_kept_no_model_is_replayed_with_one(run, train, crown, refusal) -> None:
     run("study.name=mine", "study.trial=1", "fit.epochs=1")
-    told = refusal("mine")
-    assert "Received: tracking.keep_model=none" in told
-    assert 'Fix: python -m src.replay "mine" 1 tracking.keep_model=all' in told
+    message = refusal("mine")
+    assert "Received: tracking.keep_model=none" in message
+    assert 'Fix: python -m src.replay "mine" 1 tracking.keep_model=all' in message
     train(1)  # what the replay runs
     assert "Test-set evaluation 1." in crown("mine")
 
@@ -257,9 +257,9 @@ def test_faces_may_have_moved_but_not_changed(run, crown, refusal, in_tmp_path) 
     run("data=labels_csv", "data.root=faces", "study.name=real", "fit.epochs=1",
         "tracking.keep_model=all")  # fmt: skip
     Path("faces").rename("moved")
-    told = refusal("real")
-    assert "The folder of the faces is not there. Received: data.root=faces" in told
-    assert 'Fix: make champion STUDY="real" ROOT=<where it is now>' in told
+    message = refusal("real")
+    assert "The folder of the faces is not there. Received: data.root=faces" in message
+    assert 'Fix: make champion STUDY="real" ROOT=<where it is now>' in message
 
     shutil.copytree("moved", "changed")
     table = pd.read_csv("changed/labels.csv")

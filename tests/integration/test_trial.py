@@ -118,7 +118,7 @@ def test_step_and_prediction_are_traced_once_each(run, traces) -> None:
     ],
     ids=str,
 )
-def test_interrupted_trial_goes_on_to_the_same_numbers(
+def test_interrupted_trial_continues_to_the_same_numbers(
     run, run_until_epoch, epoch, overrides
 ) -> None:
     overrides = [*overrides, "optimizer.learning_rate=1e-3"]
@@ -256,13 +256,13 @@ def test_interrupt_within_a_transaction_does_not_lock_the_store(run, request, ke
     assert [step for step, _ in curve(result.run_id, "mae/val")] == [1, 2]
 
 
-def test_resume_false_starts_anew(run, run_until_epoch) -> None:
+def test_resume_false_starts_again(run, run_until_epoch) -> None:
     killed = run_until_epoch(1)
     assert run("fit.resume=false").run_id != killed.info.run_id
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x93NUMPY half of it"])
-def test_damaged_checkpoint_is_said_and_the_trial_starts_anew(
+def test_damaged_checkpoint_is_reported_and_the_trial_starts_again(
     run, run_until_epoch, capsys, damage
 ) -> None:
     undisturbed = run("study.name=undisturbed")
@@ -355,11 +355,11 @@ def test_run_of_a_dead_process_is_marked_killed_at_the_next_start(run) -> None:
     client.update_run(alive.info.run_id, "RUNNING")
     client.log_metric(dead.info.run_id, "mae/val", 9.0, timestamp=int(time.time() * 1000), step=1)
     run("seed=3")
-    mended = fetch(dead.info.run_id)
-    assert mended.info.status == "KILLED"
-    assert mended.data.tags["state"] == "WAITING"
+    repaired = fetch(dead.info.run_id)
+    assert repaired.info.status == "KILLED"
+    assert repaired.data.tags["state"] == "WAITING"
     (last,) = client.get_metric_history(dead.info.run_id, "mae/val")
-    assert mended.info.end_time == last.timestamp
+    assert repaired.info.end_time == last.timestamp
     assert fetch(alive.info.run_id).info.status == "RUNNING"
 
 

@@ -1,4 +1,4 @@
-"""What a person types, and what comes back before anything heavy is loaded."""
+"""Command lines, and answers that need no heavy import."""
 
 import re
 import subprocess
@@ -48,7 +48,7 @@ def test_help_lists_commands_groups_and_keys(train) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argument", "told"),
+    ("argument", "message"),
     [
         ("model.dropout_rate=1.5", "Received: model.dropout_rate=1.5. Fix: model.dropout_rate="),
         ("optimizer.learning_rate=fast", "Value 'fast' of type 'str' could not be converted"),
@@ -70,10 +70,10 @@ def test_help_lists_commands_groups_and_keys(train) -> None:
         ("-m seed=0,1 --cfg job", "Fix: leave out -m"),
     ],
 )
-def test_mistake_is_explained_without_traceback_and_heavy_import(train, argument, told) -> None:
+def test_mistake_is_explained_without_traceback_and_heavy_import(train, argument, message) -> None:
     done = train(*argument.split())
     assert done.returncode == 1
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not done.heavy
 

@@ -54,17 +54,17 @@ def test_labels_without_pictures_give_the_ages(eda, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["-m", "seed=0,1"], "Fix: leave out -m"),
         (["data=labels_csv", "data.root=nowhere"], "must be a folder for data=labels_csv"),
         (["data=labels_csv", "data.root=."], "The table of labels is missing"),
     ],
 )
-def test_mistake_is_explained(eda, tmp_path, arguments, told) -> None:
+def test_mistake_is_explained(eda, tmp_path, arguments, message) -> None:
     done = eda(*arguments)
     assert done.returncode == 1
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "mlflow.db").exists()
 

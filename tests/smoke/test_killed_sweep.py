@@ -58,10 +58,10 @@ def curve(store: StudyStore, trial: TrialRecord) -> list[tuple[int, float]]:
 
 
 def account(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[int, tuple]:
-    """What must be the same, by trial number."""
+    """Results that must be equal, by trial number."""
     found = trials(folder, monkeypatch)
     store = StudyStore("face-age", "small")
-    told = {
+    results = {
         trial.number: (
             trial.configuration_hash,
             trial.state,
@@ -70,8 +70,8 @@ def account(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[int, tuple]:
         )
         for trial in found
     }
-    assert len(told) == len(found)  # each once
-    return told
+    assert len(results) == len(found)  # each once
+    return results
 
 
 @pytest.mark.parametrize("search", SEARCHES)

@@ -32,7 +32,7 @@ def processes() -> set[str]:
 
 
 def printed() -> str:
-    """What all processes have printed."""
+    """Output of all processes."""
     files = {log.resolve() for log in logs("")()}
     return "".join(file.read_text() for file in sorted(files))
 
@@ -87,7 +87,7 @@ def test_killed_process_costs_its_trials_a_try_and_no_epoch(start) -> None:  # n
         assert steps == list(range(1, len(steps) + 1))
 
 
-def test_interrupted_sweep_goes_on_to_the_errors_of_an_undisturbed_one(start) -> None:  # noqa: F811
+def test_interrupted_sweep_continues_to_the_errors_of_an_undisturbed_one(start) -> None:  # noqa: F811
     long = [*FROZEN, *GRID, "fit.epochs=100"]
     process = start(*long)
     wait_for(lambda: logs("epoch   5/100")())

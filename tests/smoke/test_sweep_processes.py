@@ -68,11 +68,11 @@ def children(process: subprocess.Popen) -> list[psutil.Process]:
 
 
 def logs(text: str) -> Callable[[], list[Path]]:
-    """The logs of trials in which a text stands."""
+    """Returns a function that lists the logs of trials that contain a text."""
     return lambda: [log for log in Path("mlruns").rglob("output.log") if text in log.read_text()]
 
 
-def test_trial_that_loses_its_process_goes_on_in_another(start) -> None:
+def test_trial_that_loses_its_process_continues_in_another(start) -> None:
     process = start("optimizer.learning_rate=1e-2,1e-3", "fit.epochs=60")
     wait_for(logs("epoch  3/60"))
     children(process)[0].send_signal(signal.SIGKILL)  # as the kernel does when memory runs out
@@ -157,7 +157,7 @@ def test_each_job_gets_its_share_of_cores_and_its_gpu(start) -> None:
     assert {machine["cuda_visible_devices"] for machine in machines} == {"5", "7"}
 
 
-def test_trial_that_is_asked_to_end_by_somebody_else_goes_on(start) -> None:
+def test_trial_that_another_process_terminates_continues(start) -> None:
     process = start("optimizer.learning_rate=1e-2,1e-3", "fit.epochs=60")
     wait_for(logs("epoch  3/60"))
     children(process)[0].terminate()
@@ -166,7 +166,7 @@ def test_trial_that_is_asked_to_end_by_somebody_else_goes_on(start) -> None:
     assert [trial.state for trial in trials()] == [State.COMPLETE, State.COMPLETE]
 
 
-def test_plan_says_what_is_to_run_and_the_run_is_held_against_it(start) -> None:
+def test_plan_predicts_what_is_to_run_and_the_run_is_compared_with_it(start) -> None:
     sweep = ["optimizer.learning_rate=1e-2,1e-3", "data.batch_size=8,16"]
     plan = [*sweep, "hydra.sweeper.mode=plan"]
     out, _ = start(*plan).communicate(timeout=300)

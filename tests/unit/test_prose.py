@@ -16,7 +16,7 @@ DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def docstrings() -> Iterator[tuple[str, str]]:
-    for file in sorted((ROOT / "src").rglob("*.py")):
+    for file in [*sorted((ROOT / "src").rglob("*.py")), *sorted((ROOT / "tests").rglob("*.py"))]:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, DOCUMENTED) and (text := ast.get_docstring(node)):
                 name = getattr(node, "name", "module")

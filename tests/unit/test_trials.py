@@ -73,7 +73,7 @@ def test_studies_are_listed_with_number_of_trials_best_error_and_state(study, ca
 
 @pytest.fixture
 def refusal(capsys) -> Callable[..., str]:
-    """What a refused command says."""
+    """Error of a refused command."""
 
     def refused(*arguments: str) -> str:
         with pytest.raises(SystemExit) as ending:
@@ -100,9 +100,9 @@ def test_unknown_experiment_is_refused_with_the_nearest(study, refusal) -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["seed"]])
 def test_missing_store_is_explained_and_not_created(in_tmp_path, refusal, arguments) -> None:
-    told = refusal(*arguments)
-    assert "There is no tracking store yet. Received: mlflow.db in " in told
-    assert "Fix: `make sweep`" in told
+    message = refusal(*arguments)
+    assert "There is no tracking store yet. Received: mlflow.db in " in message
+    assert "Fix: `make sweep`" in message
     assert not list(in_tmp_path.iterdir())
 
 

@@ -98,7 +98,7 @@ def random_space(keys, count=30, seed=0):
     return [{key: f"{10 ** rng.uniform(-5, -3):.6g}" for key in keys} for _ in range(count)]
 
 
-def test_keys_of_one_group_in_a_continuous_space_are_told_apart() -> None:
+def test_keys_of_one_group_in_a_continuous_space_are_separated() -> None:
     decay = "optimizer.weight_decay"
     study = study_data(
         random_space(["optimizer.learning_rate", decay]),

@@ -10,7 +10,7 @@ from src.core.imports import large_imports
 
 
 class Ring:
-    """What only the garbage collector frees."""
+    """An object that only the garbage collector frees."""
 
     def __init__(self) -> None:
         self.itself = self

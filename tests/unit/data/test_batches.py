@@ -52,7 +52,7 @@ def noisy_part(count: int) -> Part:
     return Part(faces, np.arange(count, dtype=np.float32), pixels)
 
 
-def test_pictures_are_drawn_anew_in_each_epoch_and_do_not_depend_on_threads() -> None:
+def test_pictures_are_drawn_again_in_each_epoch_and_do_not_depend_on_threads() -> None:
     batches = TrainingBatches(noisy_part(30), 8, STANDARD, seed=5)
     numbers = [(epoch, number) for epoch in range(3) for number in range(len(batches))]
     with ThreadPoolExecutor(4) as pool:

@@ -1,4 +1,4 @@
-"""Rotations are told from darkness."""
+"""Rotations are distinguished from darkness."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""What is measured on pictures made by hand."""
+"""Measurements on pictures made by hand."""
 
 import hashlib
 import io

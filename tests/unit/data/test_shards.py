@@ -47,7 +47,7 @@ def test_second_opening_computes_nothing(tmp_path, three_rows_a_file) -> None:
 
 
 @pytest.mark.usefixtures("three_rows_a_file")
-def test_interrupted_build_goes_on_after_its_last_whole_file(tmp_path) -> None:
+def test_interrupted_build_continues_after_its_last_whole_file(tmp_path) -> None:
     asked: list[int] = []
 
     def die_in_the_third(rows: np.ndarray) -> np.ndarray:

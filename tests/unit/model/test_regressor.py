@@ -58,7 +58,7 @@ def test_unit_input_is_the_seed_studys(build) -> None:
     assert np.allclose(fed.predict_on_batch(pictures()), pictures() / 255, atol=1e-6)
 
 
-def test_dropout_lies_where_it_is_told(build) -> None:
+def test_dropout_has_the_configured_position(build) -> None:
     before = layer_names(build("model.dropout_position=before_pooling", "model.dropout_rate=0.2"))
     after = layer_names(build("model.dropout_position=after_pooling", "model.dropout_rate=0.2"))
     assert before.index("dropout") < before.index("pooling")
@@ -78,7 +78,7 @@ def trainable(regressor: keras.Model) -> set[str]:
     return {layer.name for layer in backbone.layers if layer.trainable and layer.weights}
 
 
-def test_freezing_reaches_as_far_as_it_is_told(tmp_path, build) -> None:
+def test_freezing_reaches_the_configured_stage(tmp_path, build) -> None:
     path = tmp_path / "backbone.weights.h5"
     build_backbone(Backbone.resnet50, SIZE).save_weights(path)
     weights = f"model.weights={path}"
@@ -140,7 +140,7 @@ def test_file_without_fitting_weights_is_refused(tmp_path, build, name) -> None:
         build(f"model.weights={path}")
 
 
-def test_offline_machine_is_told_where_to_put_the_file(build, tmp_path, monkeypatch) -> None:
+def test_error_offline_names_the_place_for_the_file(build, tmp_path, monkeypatch) -> None:
     """The real loading code against a network that refuses."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
 

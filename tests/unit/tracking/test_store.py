@@ -78,7 +78,7 @@ def test_only_runs_of_dead_processes_of_this_host_are_mended(store: Path) -> Non
         "dead after an epoch": dead,
         "of this number, but started earlier": mine | {"process.started": "1.00"},
         "elsewhere": dead | {"process.host": "elsewhere"},
-        "of nobody": {},
+        "without an owner": {},
         "dead and deleted": dead,
         "dead and ended": dead,
     }
@@ -92,10 +92,10 @@ def test_only_runs_of_dead_processes_of_this_host_are_mended(store: Path) -> Non
     client.set_terminated(ids["dead and ended"])
     mend_stale_runs("1")
     runs = {name: client.get_run(run_id) for name, run_id in ids.items()}
-    mended = [name for name, run in runs.items() if run.info.status == "KILLED"]
-    assert mended == ["dead", "dead after an epoch", "of this number, but started earlier"]
+    repaired = [name for name, run in runs.items() if run.info.status == "KILLED"]
+    assert repaired == ["dead", "dead after an epoch", "of this number, but started earlier"]
     assert all(
-        (run.data.tags["state"] == "WAITING") is (name in mended) for name, run in runs.items()
+        (run.data.tags["state"] == "WAITING") is (name in repaired) for name, run in runs.items()
     )
     assert runs["dead"].info.end_time == runs["dead"].info.start_time
     assert runs["dead after an epoch"].info.end_time == now + 5000

@@ -34,7 +34,7 @@ curves = st.lists(st.floats(0, 100), min_size=1, max_size=12)
         ([5, 11], [[9, 8], [9, 6]], False),  # best so far 5, not 11
         ([9, 8], [[7, 12], [6, 12]], True),  # theirs are 7 and 6
         ([9, 8], [[9, 9, 1]], False),  # what comes later does not count
-        ([9, 9], [[1]], False),  # nobody else has come as far
+        ([9, 9], [[1]], False),  # no other trial has come as far
         ([9], [], False),
     ],
 )
