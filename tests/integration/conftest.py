@@ -1,5 +1,6 @@
 """Trials that take a second: the real path on the tiny backbone."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from mlflow.tracking import MlflowClient
 
 from src.config import Config
 from src.model.dropout import Dropout
+from src.train import main
 from src.training import TrialResult, run_trial
 from src.training.checkpoint import Checkpoint
 
@@ -28,6 +30,27 @@ def small_config(compose_config: Callable[..., Config], in_tmp_path: Path) -> Ca
 def run(small_config: Callable[..., Config]) -> Callable[..., TrialResult]:
     """Run the small trial with overrides."""
     return lambda *overrides: run_trial(small_config(*overrides))
+
+
+@pytest.fixture
+def launch(in_tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
+    """Launch a sweep in this process; its exit status and printed text."""
+    # Hydra closes all log handlers, and absl's closes pytest's standard error with itself.
+    monkeypatch.setattr("absl.logging.PythonHandler.close", lambda self: None)
+
+    def launched(*arguments: str) -> tuple[int, str]:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["train", "-m", *arguments])
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else 1
+            print(end.code)
+        printed = capsys.readouterr()
+        return status, printed.out + printed.err
+
+    return launched
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ See `tests/unit/config/test_stored_hashes.py` for what `tests/data/stored_study.
 """
 
 import importlib
-import sys
 import tarfile
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -18,7 +17,6 @@ from src.config import Config
 from src.core.names import State
 from src.search.loop import Ending, Job
 from src.tracking.study import StudyStore
-from src.train import main
 from src.training.timing import Timing
 
 pytestmark = pytest.mark.slow
@@ -70,30 +68,16 @@ class IdleWorkers:
 
 
 @pytest.fixture
-def sweep(in_tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
-    """Launch a sweep on a copy of the store; its exit status and what it printed."""
+def sweep(launch, in_tmp_path, monkeypatch) -> Callable[..., tuple[int, str]]:
+    """Launch a sweep on a copy of the store; its exit status and printed text."""
     with tarfile.open(STORE) as archive:
         archive.extractall(in_tmp_path, filter="data")
     # Not by its dotted name: Hydra imports plugins without setting attributes of their parents.
     workers = importlib.import_module("hydra_plugins.oracle_sweeper._workers")
     monkeypatch.setattr(workers, "ProcessWorkers", IdleWorkers)
-    # Hydra closes all log handlers, and absl's closes pytest's standard error with itself.
-    monkeypatch.setattr("absl.logging.PythonHandler.close", lambda self: None)
-
-    def swept(study: str, *arguments: str) -> tuple[int, str]:
-        capsys.readouterr()
-        command = ["train", "-m", f"study.name={study}", *COMMON, *STUDIES[study], *arguments]
-        monkeypatch.setattr(sys, "argv", command)
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else 1
-            print(end.code)
-        printed = capsys.readouterr()
-        return status, printed.out + printed.err
-
-    return swept
+    return lambda study, *arguments: launch(
+        f"study.name={study}", *COMMON, *STUDIES[study], *arguments
+    )
 
 
 def recorded(study: str) -> dict[int | None, tuple[str, State]]:

@@ -24,24 +24,9 @@ LINE = "optimizer.learning_rate=tag(log,interval(1e-3,1e-2))"
 
 
 @pytest.fixture
-def sweep(in_tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
-    """Launch a sweep; its exit status and what it printed."""
-    # Hydra closes all log handlers, and absl's closes pytest's standard error with itself.
-    monkeypatch.setattr("absl.logging.PythonHandler.close", lambda self: None)
-
-    def swept(*arguments: str) -> tuple[int, str]:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["train", "-m", *SMALL, *arguments])
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else 1
-            print(end.code)
-        printed = capsys.readouterr()
-        return status, printed.out + printed.err
-
-    return swept
+def sweep(launch) -> Callable[..., tuple[int, str]]:
+    """Launch a small sweep; its exit status and printed text."""
+    return lambda *arguments: launch(*SMALL, *arguments)
 
 
 @pytest.fixture
