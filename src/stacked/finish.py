@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from src.config.study_schema import Figures
 from src.stacked.trial import StackedTrial, arrays_of, failing_alone
-from src.tracking import Runs
 from src.training.activations import Inputs
 from src.training.finish import finish_trial, keeps_checkpoint
 from src.training.measurement import Measured
@@ -16,14 +15,13 @@ _FEW = 16  # trials; in larger groups `tracking.figures=all` means `best`
 
 
 def finish(
-    trials: Sequence[StackedTrial], runs: Runs, program: Program, inputs: Inputs, began: float,
+    trials: Sequence[StackedTrial], program: Program, inputs: Inputs, began: float,
     num_stacked: int,
 ) -> None:  # fmt: skip
     """Logs each trial and ends its run, the best first: the models of the others are not kept.
 
     Args:
         trials: Trials that were trained together.
-        runs: All open runs.
         program: A model of their shape.
         inputs: Inputs of any of them.
         began: Time at which these trials started.
@@ -35,7 +33,7 @@ def finish(
         figures = config.tracking.figures
         if figures is Figures.all and num_stacked > _FEW:
             figures = Figures.best
-        with failing_alone(trial, runs):
+        with failing_alone(trial):
             result = finish_trial(
                 trial,
                 program,
@@ -49,7 +47,7 @@ def finish(
                 best, _ = arrays_of(program, trial.best, config)
                 latest = arrays_of(program, trial.latest, config)
                 trial.checkpoint.write(*latest, trial.history, best)
-            runs.close([trial.run])
+            trial.run.close()
             if not keeps:
                 trial.checkpoint.clear()
             trial.end(result)

@@ -102,9 +102,9 @@ def _train_group(
     tracking = opened[0][0].tracking
     with trial_runs(tracking.experiment, starts, tracking.system_metrics) as runs:
         trials = []
-        for (config, checkpoint), run, history in zip(opened, runs.all, histories, strict=True):
+        for (config, checkpoint), run, history in zip(opened, runs, histories, strict=True):
             trial = StackedTrial(config, dataset, checkpoint, run, history)
-            with failing_alone(trial, runs):
+            with failing_alone(trial):
                 log_start(trial)
             trials.append(trial)
         stderr.print(f"{len(trials)} trials with stacked heads.")
@@ -122,8 +122,8 @@ def _train_group(
                 )
             for portion in _that_fit_into_memory(members, program):
                 began = time.perf_counter() - shared_seconds * len(portion)
-                train(portion, runs, program, inputs)
-                finish(portion, runs, program, inputs, began, num_stacked=len(trials))
+                train(portion, program, inputs)
+                finish(portion, program, inputs, began, num_stacked=len(trials))
     return trials
 
 

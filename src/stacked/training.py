@@ -12,7 +12,6 @@ from src.core.signals import whole_step
 from src.data import Part
 from src.stacked.heads import StackedHeads
 from src.stacked.trial import StackedTrial, arrays_of, load_states
-from src.tracking import Runs
 from src.training.activations import Inputs
 from src.training.active import epoch_line
 from src.training.history import epoch_record
@@ -24,16 +23,15 @@ _SAVE_SECONDS = 5.0  # between checkpoints; an epoch takes milliseconds and is t
 _SAVE_SHARE = 20  # least ratio of that time to the time of saving
 
 
-def train(trials: Sequence[StackedTrial], runs: Runs, program: Program, inputs: Inputs) -> None:
+def train(trials: Sequence[StackedTrial], program: Program, inputs: Inputs) -> None:
     """Trains a stack until all its trials are over. MLflow gets their epochs at their ends.
 
     Args:
         trials: Trials of one stack.
-        runs: All open runs.
         program: A model of their shape.
         inputs: Inputs of any of them.
     """
-    load_states(trials, runs, program)
+    load_states(trials, program)
     trials = [trial for trial in trials if trial.result is None]
     if not trials:
         return

@@ -13,7 +13,6 @@ import numpy as np
 
 from src.config import Config
 from src.stacked.heads import State, initial_state, named_variables, weights_of
-from src.tracking import Runs
 from src.training import TrialResult
 from src.training.active import ActiveTrial
 from src.training.history import EpochRecord
@@ -60,22 +59,22 @@ class StackedTrial(ActiveTrial):
 
 
 @contextmanager
-def failing_alone(trial: StackedTrial, runs: Runs) -> Iterator[None]:
+def failing_alone(trial: StackedTrial) -> Iterator[None]:
     """Ends the trial with the exception that the body raises; the other trials continue."""
     try:
         yield
     except Exception as error:
         trial.end(error)
-        runs.fail([trial.run])
+        trial.run.fail()
 
 
-def load_states(trials: Sequence[StackedTrial], runs: Runs, program: Program) -> None:
+def load_states(trials: Sequence[StackedTrial], program: Program) -> None:
     """Loads each trial's initial state or checkpoint. A damaged one fails its trial only."""
     fresh: dict[int, State] = {}
     shape = tuple(program.learner.input.shape[1:])
     for trial in trials:
         if trial.num_inherited:
-            with failing_alone(trial, runs):
+            with failing_alone(trial):
                 _restore(trial, program)
             continue
         seed = trial.config.seed

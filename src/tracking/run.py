@@ -2,6 +2,7 @@
 
 import io
 import time
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -191,6 +192,24 @@ class Run:
         self._ending = (status, _now())
         self.set_tags({names.STATE: state})
 
+    def close(self) -> None:
+        """Ends the run as complete, pruned or infeasible."""
+        if self.infeasible:
+            self.end("FAILED", State.FAILED)
+        else:
+            self.end("FINISHED", State.PRUNED if self.pruned else State.COMPLETE)
+
+    def fail(self) -> None:
+        """Ends the run as FAILED, with the traceback of the handled exception as an artifact.
+
+        A failure of the store is printed, since the exception that is being handled matters more.
+        """
+        with store_failure_printed():
+            self.log_text(traceback.format_exc(), names.TRACEBACK_FILE)
+        with store_failure_printed():
+            self.end("FAILED", State.FAILED)
+        self.is_open = False  # also if the store refuses its end: it may be deleted
+
     def _add(self, metrics: Mapping[str, float], step: int) -> None:
         now = _now()
         self._waiting.metrics += [
@@ -229,3 +248,12 @@ class Run:
 
 def _now() -> int:
     return int(time.time() * 1000)
+
+
+@contextmanager
+def store_failure_printed() -> Iterator[None]:
+    """Prints failures of the tracking store in the body."""
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        stderr.print(f"The tracking store cannot be written: {error}")

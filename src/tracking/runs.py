@@ -1,20 +1,18 @@
 """Opening and closing the runs of trials."""
 
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from mlflow import MlflowClient, entities
 from mlflow.entities import RunTag
-from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from src.core import names
 from src.core.console import stderr
 from src.core.names import State
 from src.tracking.retry import patient
-from src.tracking.run import Run
+from src.tracking.run import Run, store_failure_printed
 from src.tracking.store import context_tags, find_runs, mend_stale_runs, open_store, process_tags
 
 _ENDINGS = {names.INFEASIBLE, names.PRUNED, names.FAILURE, names.ARTIFACT_FAILURE}
@@ -36,53 +34,15 @@ class Start:
     resume_id: str | None = None
 
 
-class Runs:
-    """Runs that are open in one process.
-
-    Attributes:
-        all: Every run, in the order of its start.
-    """
-
-    def __init__(self, runs: Sequence[Run]) -> None:
-        self.all = tuple(runs)
-
-    @property
-    def open(self) -> list[Run]:
-        """Runs whose ends are not written yet."""
-        return [run for run in self.all if run.is_open]
-
-    def close(self, runs: Sequence[Run]) -> None:
-        """Ends each run as complete, pruned or infeasible.
-
-        Raises:
-            MlflowException: If the store refused an end, after all others were written.
-        """
-        with ExitStack() as ends:  # runs all of them, and raises afterwards
-            for run in runs:
-                ended = State.PRUNED if run.pruned else State.COMPLETE
-                ending = ("FAILED", State.FAILED) if run.infeasible else ("FINISHED", ended)
-                ends.callback(run.end, *ending)
-
-    def fail(self, runs: Sequence[Run]) -> None:
-        """Ends each run as FAILED, with the traceback of the handled exception as an artifact.
-
-        A failure of the store is printed, since the exception that is being handled matters more.
-        """
-        for run in runs:
-            with _store_failure_printed():
-                run.log_text(traceback.format_exc(), names.TRACEBACK_FILE)
-            with _store_failure_printed():
-                run.end("FAILED", State.FAILED)
-            run.is_open = False  # also if the store refuses its end: it may be deleted
-
-
 @contextmanager
-def trial_runs(experiment: str, starts: Sequence[Start], system_metrics: bool) -> Iterator[Runs]:
+def trial_runs(
+    experiment: str, starts: Sequence[Start], system_metrics: bool
+) -> Iterator[list[Run]]:
     """Opens the runs of trials, and closes each in its true state.
 
-    When the body ends, runs that are still open are FINISHED, or FAILED where infeasible. They are
-    KILLED when it is interrupted, and FAILED with the traceback when it raises. Before, runs on
-    this host whose process has died are marked as KILLED.
+    When the body ends, runs that are still open are closed, see `Run.close`. They are KILLED when
+    it is interrupted, and FAILED with the traceback when it raises. Before, runs on this host whose
+    process has died are marked as KILLED.
 
     Args:
         experiment: Name of the experiment; created if it is missing.
@@ -91,20 +51,24 @@ def trial_runs(experiment: str, starts: Sequence[Start], system_metrics: bool) -
     """
     experiment_id = open_store(experiment)
     mend_stale_runs(experiment_id)
-    runs = Runs([_open(experiment_id, start) for start in starts])
-    monitor = _start_monitor(runs.all[0]) if system_metrics and starts else None
+    runs = [_open(experiment_id, start) for start in starts]
+    unended = (run for run in runs if run.is_open)  # evaluated after the body
+    monitor = _start_monitor(runs[0]) if system_metrics and starts else None
     try:
         yield runs
     except (KeyboardInterrupt, SystemExit):
-        for run in runs.open:  # the same command resumes them
-            with _store_failure_printed():
+        for run in unended:  # the same command resumes them
+            with store_failure_printed():
                 run.end("KILLED", State.WAITING)
         raise
     except BaseException:
-        runs.fail(runs.open)
+        for run in unended:
+            run.fail()
         raise
     else:
-        runs.close(runs.open)
+        with ExitStack() as ends:  # calls all of them, and raises afterwards
+            for run in unended:
+                ends.callback(run.close)
     finally:
         if monitor is not None:
             monitor.finish()
@@ -116,7 +80,7 @@ def trial_run(
 ) -> Iterator[Run]:
     """Opens one trial's run, as `trial_runs` does."""
     with trial_runs(experiment, [Start(name, tags, resume_id)], system_metrics) as runs:
-        yield runs.all[0]
+        yield runs[0]
 
 
 @patient
@@ -160,11 +124,3 @@ def _start_monitor(run: Run) -> SystemMetricsMonitor | None:
         return None
     monitor.start()
     return monitor
-
-
-@contextmanager
-def _store_failure_printed() -> Iterator[None]:
-    try:
-        yield
-    except (MlflowException, OSError) as error:
-        stderr.print(f"The tracking store cannot be written: {error}")

@@ -125,14 +125,14 @@ def log_many(num_runs: int, log_more: Callable[[Run, int], None] | None = None) 
     ids = [study.create_trial(name, {"trial": name}) for name in names]
     starts = [Start(name, TAGS, id_) for name, id_ in zip(names, ids, strict=True)]
     with trial_runs(EXPERIMENT, starts, system_metrics=False) as runs:
-        for number, run in enumerate(runs.all):
+        for number, run in enumerate(runs):
             with run.batch():
                 run.log_params(PARAMS)
                 run.log_epochs([record(epoch) for epoch in range(1, NUM_EPOCHS + 1)])
                 if log_more is not None:
                     log_more(run, number)
                 run.log_final(FINAL)
-                runs.close([run])
+                run.close()
 
 
 def log_one_batch(experiment_id: str, number: int) -> None:

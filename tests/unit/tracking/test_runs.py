@@ -109,7 +109,7 @@ def test_runs_are_the_same_however_many_are_open(in_new_store, monkeypatch, is_b
             log_all(run, start.name)
     many = in_new_store("many")
     with trial_runs(EXPERIMENT, starts(*NAMES), system_metrics=False) as runs:
-        for run, name in zip(runs.all, NAMES, strict=True):
+        for run, name in zip(runs, NAMES, strict=True):
             with run.batch() if is_batch else nullcontext():
                 log_all(run, name)
     assert everything(many) == everything(alone)
@@ -130,7 +130,7 @@ def test_trial_is_written_in_few_calls(store, calls) -> None:
 
 def test_batch_and_end_of_a_run_are_one_call_each(store, calls) -> None:
     with trial_runs(EXPERIMENT, starts("a"), system_metrics=False) as runs:
-        (run,) = runs.all
+        (run,) = runs
         calls.clear()
         with run.batch():
             run.log_faces(FACES, source="/data", name="sample", digest="d")
@@ -138,7 +138,7 @@ def test_batch_and_end_of_a_run_are_one_call_each(store, calls) -> None:
             run.log_epochs([epoch(1, 9), epoch(2, 9)])
             run.log_final({"b": 1})
             run.describe("c")
-            runs.close([run])
+            run.close()
             assert not calls
             assert run.is_open
         assert calls == ["log_inputs", "log_batch", "set_terminated"]
@@ -162,7 +162,7 @@ def test_file_is_replaced_whole_or_not_at_all(store, monkeypatch) -> None:
 def test_no_run_is_mlflows_active_one(store) -> None:
     with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as runs:
         assert mlflow.active_run() is None
-        assert [state(run) for run in runs.all] == [("RUNNING", "RUNNING")] * 2
+        assert [state(run) for run in runs] == [("RUNNING", "RUNNING")] * 2
 
 
 def test_prepared_runs_are_filled_in_the_order_of_their_starts(store) -> None:
@@ -182,24 +182,24 @@ def test_prepared_runs_are_filled_in_the_order_of_their_starts(store) -> None:
     client.delete_run(ids["c"])
     client.set_tag(ids["d"], "configuration_hash", "another")
     with trial_runs(EXPERIMENT, starts(*names, **ids), system_metrics=False) as runs:
-        kept = [run.id == ids[name] for run, name in zip(runs.all, names, strict=True)]
+        kept = [run.id == ids[name] for run, name in zip(runs, names, strict=True)]
         assert kept == [True, False, False, False, True]
-        assert [run.is_new for run in runs.all] == [False, True, True, True, True]
-        for run in runs.all:
+        assert [run.is_new for run in runs] == [False, True, True, True, True]
+        for run in runs:
             run.log_epochs([epoch(2, 16)])  # the first has it
-    first = fetch(runs.all[0])
+    first = fetch(runs[0])
     assert not {"infeasible", "pruned", "failure"} & first.data.tags.keys()
     assert first.data.tags["mlflow.parentRunId"] == study.parent_id
     assert first.info.run_name == "trial a"
-    assert [point.value for point in client.get_metric_history(runs.all[0].id, "mae/val")] == [9, 8]
-    assert [fetch(run).info.run_name for run in runs.all[1:]] == ["b", "c", "d", "trial e"]
+    assert [point.value for point in client.get_metric_history(runs[0].id, "mae/val")] == [9, 8]
+    assert [fetch(run).info.run_name for run in runs[1:]] == ["b", "c", "d", "trial e"]
 
 
 @pytest.mark.parametrize("wrong", ["no such run", "x' OR '1' = '1", "0" * 32])
 def test_run_that_is_not_there_is_replaced(store, wrong: str) -> None:
     with trial_runs(EXPERIMENT, [Start("a", {}, wrong)], system_metrics=False) as runs:
-        assert runs.all[0].id != wrong
-        assert runs.all[0].is_new
+        assert runs[0].id != wrong
+        assert runs[0].is_new
 
 
 def test_run_that_is_deleted_meanwhile_does_not_keep_others_open(store) -> None:
@@ -207,8 +207,8 @@ def test_run_that_is_deleted_meanwhile_does_not_keep_others_open(store) -> None:
         pytest.raises(MlflowException),
         trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as runs,
     ):
-        MlflowClient().delete_run(runs.all[0].id)
-    assert state(runs.all[1]) == ("FINISHED", "COMPLETE")
+        MlflowClient().delete_run(runs[0].id)
+    assert state(runs[1]) == ("FINISHED", "COMPLETE")
 
 
 def test_refused_values_are_not_sent_again(store) -> None:
@@ -242,21 +242,21 @@ def test_run_whose_end_could_not_be_written_is_still_open(store, monkeypatch) ->
         with monkeypatch.context() as patched:
             patched.setattr(MlflowClient, "log_batch", fail)
             with pytest.raises(OSError, match="No space"):
-                runs.close(runs.all)
-        assert runs.open == list(runs.all)
-    assert state(runs.all[0]) == ("FINISHED", "COMPLETE")
+                runs[0].close()
+        assert runs[0].is_open
+    assert state(runs[0]) == ("FINISHED", "COMPLETE")
 
 
 def test_each_trial_ends_in_its_own_state(store) -> None:
     with trial_runs(EXPERIMENT, starts("a", "b", "c", "d"), system_metrics=False) as runs:
-        a, b, c, d = runs.all
+        a, b, c, d = runs
         a.set_infeasible("diverged")
-        runs.close([a])
+        a.close()
         try:
             raise ZeroDivisionError
         except ZeroDivisionError:
-            runs.fail([b])
-        assert runs.open == [c, d]
+            b.fail()
+        assert [run.is_open for run in runs] == [False, False, True, True]
         d.set_pruned("behind")
     states = [state(run) for run in (a, b, c, d)]
     assert states == [("FAILED", "FAILED"), ("FAILED", "FAILED"), ("FINISHED", "COMPLETE"),
@@ -277,8 +277,8 @@ def test_exception_ends_open_runs_and_loses_none_of_their_values(
 
     def run_into_it() -> None:
         with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as opened:
-            runs.extend(opened.all)
-            opened.close([runs[0]])
+            runs.extend(opened)
+            runs[0].close()
             with runs[1].batch():
                 runs[1].log_epochs([epoch(1, 9)])
                 raise fault
@@ -335,7 +335,7 @@ def test_failing_store_is_printed_and_the_first_exception_is_raised(
 
     def run_into_it() -> None:
         with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as opened:
-            runs.extend(opened.all)
+            runs.extend(opened)
             monkeypatch.setattr(MlflowClient, "log_text", fail)
             raise ZeroDivisionError
 
@@ -349,9 +349,9 @@ def test_system_metrics_are_recorded_with_the_first_run(store, monkeypatch) -> N
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
     with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=True) as runs:
         for _ in range(200):
-            if "system/cpu_utilization_percentage" in fetch(runs.all[0]).data.metrics:
+            if "system/cpu_utilization_percentage" in fetch(runs[0]).data.metrics:
                 break
-    seen = ["system/cpu_utilization_percentage" in fetch(run).data.metrics for run in runs.all]
+    seen = ["system/cpu_utilization_percentage" in fetch(run).data.metrics for run in runs]
     assert seen == [True, False]
 
 
