@@ -9,13 +9,16 @@ from src.core.errors import ExplainedError
 from src.core.signals import handled, raise_interrupt
 
 
-def command_parser(command: str, description: str, example: str) -> argparse.ArgumentParser:
-    """Returns the parser of a command that reads the tracking store.
+def command_parser(
+    command: str, description: str, example: str, needs_study: bool = True
+) -> argparse.ArgumentParser:
+    """Returns the parser of a command that reads a study, or several, from the tracking store.
 
     Args:
         command: Name of its module in `src`.
         description: First text of `--help`.
         example: Arguments that show its use.
+        needs_study: Whether it must be given a study.
     """
     program = f"python -m src.{command}"
     parser = argparse.ArgumentParser(
@@ -24,6 +27,8 @@ def command_parser(command: str, description: str, example: str) -> argparse.Arg
     parser.add_argument(
         "--experiment", metavar="NAME", help="MLflow's experiment (default: all of them)"
     )  # fmt: skip
+    nargs = None if needs_study else "?"
+    parser.add_argument("study", nargs=nargs, type=study_name, help="its name, or study=<name>")
     return parser
 
 

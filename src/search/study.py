@@ -105,9 +105,8 @@ class StudyBookkeeping:
             while (_lineage(config, replicate), digest) in self._drawn:
                 replicate += 1
             self._drawn.add((_lineage(config, replicate), digest))
-        fit = dataclasses.replace(
-            config.fit, keep_state=config.fit.keep_state or fidelity is not None
-        )
+        keep_state = config.fit.keep_state or fidelity is not None
+        fit = dataclasses.replace(config.fit, keep_state=keep_state)
         config = dataclasses.replace(config, seed=config.seed + replicate, fit=fit)
         key = (configuration_hash(config), digest)
         number = self._number(key, config.study.trial)

@@ -2,7 +2,7 @@
 
 import time
 
-from src.config import why_alone
+from src.config.identity import why_alone
 from src.core import names
 from src.core.console import show, spell_seconds, stderr
 from src.core.errors import EnvironmentFaultError
