@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from src.cli.options import command_parser, run_command
 from src.core.errors import EnvironmentFaultError
-from src.core.signals import TERMINATION, handled, raise_interrupt
+from src.core.signals import TERMINATION, handled
 
 _HOST = "127.0.0.1"  # the page has no login
 # One process instead of fourteen, ready in half the time.
@@ -71,7 +71,7 @@ def _serve(port: int, store: str, link: str) -> None:
     command = [sys.executable, "-m", "mlflow", "ui", "--host", _HOST, "--port", str(port)]
     command += ["--backend-store-uri", store] if store else []
     with (
-        handled((signal.SIGINT, *TERMINATION), raise_interrupt),
+        handled((signal.SIGINT, *TERMINATION), signal.default_int_handler),
         # In a session of its own, Ctrl-C reaches it as one orderly signal, not as three.
         subprocess.Popen(  # noqa: S603
             command, env=os.environ | _LIGHT, start_new_session=True

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from src.core.errors import ExplainedError
-from src.core.signals import handled, raise_interrupt
+from src.core.signals import handled
 
 
 def command_parser(
@@ -24,9 +24,7 @@ def command_parser(
     parser = argparse.ArgumentParser(
         program, description=description, epilog=f"example: {program} {example}"
     )
-    parser.add_argument(
-        "--experiment", metavar="NAME", help="MLflow's experiment (default: all of them)"
-    )  # fmt: skip
+    parser.add_argument("--experiment", metavar="NAME", help="MLflow's experiment (default: all)")
     nargs = None if needs_study else "?"
     parser.add_argument("study", nargs=nargs, type=study_name, help="its name, or study=<name>")
     return parser
@@ -40,7 +38,7 @@ def study_name(typed: str) -> str:
 def run_command(command: Callable[[], None]) -> None:
     """Calls a command. An error that explains itself ends it with one line and exit status 1."""
     try:
-        with handled((signal.SIGINT,), raise_interrupt):  # so that it can be held back
+        with handled((signal.SIGINT,), signal.default_int_handler):  # so that it can be held back
             command()
     except ExplainedError as error:
         sys.exit(f"error: {error}")

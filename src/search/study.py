@@ -121,7 +121,8 @@ class StudyBookkeeping:
         )  # fmt: skip
         record = self._records.get(key)
         if record is not None:
-            self._adopt(record, job, config)
+            if not self._is_read_only:
+                self._adopt(record, job, config)
             # A trial whose artifacts could not be stored stores them, without training.
             is_ended = record.state in _ENDED and (
                 self._search.is_adaptive or names.ARTIFACT_FAILURE not in record.tags
@@ -202,8 +203,6 @@ class StudyBookkeeping:
         return wanted
 
     def _adopt(self, record: TrialRecord, job: Job, config: Config) -> None:
-        if self._is_read_only:
-            return
         tags = {k: v for k, v in self._tags(job).items() if k not in record.tags}
         if names.TRIAL in tags:  # it had no number, and was named after its hyperparameters
             tags[names.RUN_NAME] = run_name(config)
