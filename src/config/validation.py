@@ -14,13 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from src.config.backbones import BACKBONES
 from src.config.identity import declarations, flatten
 from src.config.objective import objective_of
-from src.config.schema import (
-    Config,
-    Layout,
-    SplitMethod,
-    TargetConfig,
-    optimizer_name,
-)
+from src.config.schema import Config, Layout, SplitMethod, TargetConfig, optimizer_name
 from src.core.errors import UsageError, nearest
 
 _STUDY_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .-]*")  # a folder, and part of a query
