@@ -9,11 +9,10 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from rich.markup import escape
-from rich.table import Table
 
 from src.cli.options import run_command
 from src.config.overrides import CONF
-from src.core.console import show, spell_seconds
+from src.core.console import empty_table, show, spell_seconds
 from src.core.errors import UsageError
 from src.core.imports import large_imports
 
@@ -82,9 +81,7 @@ def _list(found: _Found, cache_dir: Path) -> None:
     if not found:
         print(f"Nothing is cached in {cache_dir}, and no trial is unfinished.")
         return
-    grid = Table("name", "content", show_edge=False, pad_edge=False)
-    for heading in ("MB", "last used"):
-        grid.add_column(heading, justify="right", no_wrap=True)
+    grid = empty_table("name", "content", "MB", "last used", numbers=("MB", "last used"))
     for each, content, _ in found:
         size, age = f"{each.num_bytes / 1e6:,.0f}", max(0.0, time.time() - each.last_used)
         grid.add_row(escape(each.name), escape(content), size, f"{spell_seconds(age)} ago")

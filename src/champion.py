@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 from rich.markup import escape
-from rich.table import Table
 
-from src.cli.options import command_parser, run_command, study_name
+from src.cli.options import command_parser, run_command
 from src.core import names
-from src.core.console import show
+from src.core.console import empty_table, show
 from src.core.imports import large_imports
 
 
@@ -19,7 +18,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "model card. A second evaluation of the test part is refused.",
         '"small"',
     )
-    parser.add_argument("study", type=study_name, help="its name, or study=<name>")
     parser.add_argument("--trial", type=int, metavar="N", help="another trial than the best")
     parser.add_argument("--again", action="store_true", help="evaluate the test part once more")
     parser.add_argument("--root", metavar="FOLDER", help="of the faces, if they were moved")
@@ -39,10 +37,8 @@ def _crown(
     known, new = champion.choice.trial.metrics, champion.test.metrics
     target, version = champion.terms.target, champion.version
     val_mae, train_mae, _ = stored_epoch(champion.terms.objective)
-    grid = Table(title=champion.choice.trial.name, title_justify="left", show_edge=False,
-                 pad_edge=False)  # fmt: skip
-    for name in ("faces", f"MAE, {target.unit}", "95 %"):
-        grid.add_column(name, justify="left" if name == "faces" else "right", no_wrap=True)
+    numbers = (f"MAE, {target.unit}", "95 %")
+    grid = empty_table("faces", *numbers, numbers=numbers, title=champion.choice.trial.name)
     for name, metrics, key in (("test", new, names.TEST_MAE), ("validation", known, val_mae)):
         grid.add_row(name, f"{metrics[key]:.2f}", escape(interval(metrics, key)))
     grid.add_row("training", f"{known[train_mae]:.2f}", "")

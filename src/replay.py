@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from src.cli.options import command_parser, run_command, study_name
+from src.cli.options import command_parser, run_command
 from src.config import Config
 from src.core.imports import large_imports
 from src.records.terms import Terms
@@ -19,7 +19,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "Run a trial again, as it was recorded, in the study `<study> replayed`.",
         '"seed" 3 fit.epochs=2',
     )
-    parser.add_argument("study", type=study_name, help="name of the trial's study")
     parser.add_argument("trial", type=int, help="its number there; see `python -m src.trials`")
     parser.add_argument("overrides", nargs="*", help="changes, such as fit.epochs=2")
     parser.add_argument("--cfg", choices=["job"], help="print the configuration, train nothing")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from src.cli.options import command_parser, run_command, study_name
+from src.cli.options import command_parser, run_command
 from src.config.overrides import CONF
 from src.config.study_schema import ClaimConfig
 from src.core.errors import UsageError
@@ -18,7 +18,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "study's run in MLflow.",
         "study=small",
     )
-    parser.add_argument("study", type=study_name, help="name of a study, or study=<name>")
     parser.add_argument(
         "--claims", metavar="FILE",
         help="test the claims of conf/study/<FILE>.yaml instead of those recorded with the trials",

@@ -15,7 +15,12 @@ from src.core.imports import large_imports
 def train(tree: DictConfig) -> float:
     """Runs the trial that Hydra composed and returns its objective."""
     with explained_errors():
-        _refuse_single_sweep()
+        sweep = HydraConfig.get().runtime.choices.get("sweep")
+        if sweep is not None and not is_multirun():  # it would be one trial with a study's name
+            raise UsageError(
+                f"A sweep is many trials, which need -m. Received: +sweep={sweep}. "
+                f"Fix: python -m src.train -m +sweep={sweep}"
+            )
         config = to_config(tree)
         if config.study.run_id is None:  # else the sweep has announced it
             with large_imports():
@@ -25,16 +30,6 @@ def train(tree: DictConfig) -> float:
     if result.infeasible and not is_multirun():
         sys.exit(INFEASIBLE)
     return result.value
-
-
-def _refuse_single_sweep() -> None:
-    """Refuses `+sweep=…` without `-m`: it would be one trial with a study's name."""
-    sweep = HydraConfig.get().runtime.choices.get("sweep")
-    if sweep is not None and not is_multirun():
-        raise UsageError(
-            f"A sweep is many trials, which need -m. Received: +sweep={sweep}. "
-            f"Fix: python -m src.train -m +sweep={sweep}"
-        )
 
 
 def main() -> None:

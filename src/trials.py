@@ -4,10 +4,9 @@ import math
 from collections.abc import Sequence
 
 from rich.markup import escape
-from rich.table import Table
 
-from src.cli.options import command_parser, run_command, study_name
-from src.core.console import show
+from src.cli.options import command_parser, run_command
+from src.core.console import empty_table, show
 from src.core.imports import large_imports
 
 
@@ -17,8 +16,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "trials",
         "List the trials of a study, the best first; without a study, all studies.",
         '"seed"',
+        needs_study=False,
     )
-    parser.add_argument("study", nargs="?", type=study_name, help="name of a study")
     chosen = parser.parse_args(arguments)
     if chosen.study is None:
         run_command(lambda: _show_studies(chosen.experiment))
@@ -41,13 +40,8 @@ def _show_studies(experiment: str | None) -> None:
     with large_imports():
         from src.tracking.lookup import studies
 
-    grid = Table(show_edge=False, pad_edge=False)
-    for name in ("study", "experiment"):
-        grid.add_column(name, overflow="fold")
-    for name in ("trials", "best"):
-        grid.add_column(name, justify="right", no_wrap=True)
-    grid.add_column("objective", overflow="fold")
-    grid.add_column("state", no_wrap=True)
+    columns = ("study", "experiment", "trials", "best", "objective", "state")
+    grid = empty_table(*columns, numbers=("trials", "best"))
     found = studies(experiment)
     for study in found:
         best = f"{study.best:.2f} {study.terms.unit}" if math.isfinite(study.best) else ""

@@ -9,7 +9,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.plugins import Plugins
 
 from src.cli.command_line import register_schema
-from src.config import Config, adapt_overrides, to_config
+from src.config import Config, to_config
+from src.config.overrides import adapt_overrides
 
 ROOT = Path(__file__).parent.parent
 

@@ -4,11 +4,13 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import OverrideType
 from omegaconf import OmegaConf
 
-from src.cli.command_line import compose_tree, explain_hydra, parse_overrides
+from src.cli.command_line import compose_tree, explain_hydra
 from src.config import Config
+from src.config.overrides import adapt_overrides
 from src.config.validation import validate
 from src.core.errors import UsageError
 
@@ -28,7 +30,8 @@ def changed(config: Config, overrides: Sequence[str]) -> Config:
     Raises:
         UsageError: If an override is of another kind, or a value cannot be used.
     """
-    parsed = explain_hydra(lambda: parse_overrides(overrides))
+    parser = OverridesParser.create()
+    parsed = explain_hydra(lambda: parser.parse_overrides(adapt_overrides(overrides)))
     for override in parsed:
         name = override.get_key_element().lstrip("+~")
         is_other = override.is_sweep_override() or override.type is OverrideType.DEL
@@ -37,14 +40,12 @@ def changed(config: Config, overrides: Sequence[str]) -> Config:
                 "A recorded trial can be changed by single values and by whole groups. "
                 f"Received: {override.input_line}. Fix: such as fit.epochs=2 augmentation=none"
             )
-    groups = {field.name for field in dataclasses.fields(config)
-              if dataclasses.is_dataclass(field.type)}  # fmt: skip
     names = [override.key_or_group for override in parsed]
     recorded = [f"optimizer={config.optimizer.name.lower()}", f"data={config.data.layout}"]
     defaults = [each for each in recorded if each.partition("=")[0] not in names]
     tree = explain_hydra(lambda: compose_tree([*defaults, *overrides]))
     composed: Any = OmegaConf.to_object(tree)
-    for name in sorted(names, key=lambda name: name not in groups):
+    for name in sorted(names, key=lambda name: "." in name):
         config = _replaced(config, composed, name.split("."))
     validate(config)
     return config
@@ -52,8 +53,7 @@ def changed(config: Config, overrides: Sequence[str]) -> Config:
 
 def as_yaml(config: Config) -> str:
     """Returns a configuration in the form in which `--cfg job` shows it."""
-    text: str = OmegaConf.to_yaml(OmegaConf.structured(config))
-    return text
+    return OmegaConf.to_yaml(OmegaConf.structured(config))
 
 
 def _replaced(node: Any, other: Any, path: Sequence[str]) -> Any:

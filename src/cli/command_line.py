@@ -11,17 +11,15 @@ import hydra
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.errors import CompactHydraException, HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from src.cli.options import run_command
-from src.config import Config, adapt_overrides, to_config
+from src.config import Config, to_config
 from src.config.identity import all_declarations
-from src.config.overrides import CONF
+from src.config.overrides import CONF, adapt_overrides
 from src.config.schema import mergeable, optimizer_schemas
 from src.core.errors import ExplainedError, UsageError, nearest
 
@@ -99,16 +97,6 @@ def compose_tree(overrides: Sequence[str]) -> DictConfig:
     register_schema()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("config", overrides=adapt_overrides(overrides))
-
-
-def parse_overrides(overrides: Sequence[str]) -> list[Override]:
-    """Returns the overrides as Hydra reads them.
-
-    Raises:
-        HydraException: If one is not written in Hydra's grammar.
-    """
-    parsed: list[Override] = OverridesParser.create().parse_overrides(adapt_overrides(overrides))
-    return parsed
 
 
 def _explain(error: Exception) -> str:

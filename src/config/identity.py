@@ -4,17 +4,23 @@ Everything here is derived from the declarations beside the fields of `src/confi
 """
 
 import dataclasses
-import enum
 import functools
 import hashlib
 import json
-import types
-import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from src.config.keys import NUMBERS, REQUIRED, Affects, Key, declaration
-from src.config.schema import Config, DataConfig, OptimizerConfig, Precision, optimizer_schemas
+from src.config.schema import (
+    Config,
+    DataConfig,
+    OptimizerConfig,
+    Precision,
+    mergeable,
+    optimizer_schemas,
+)
 from src.config.study_schema import PrunerName
 from src.core.errors import UsageError
 
@@ -24,12 +30,11 @@ KeyValues = tuple[tuple[str, str], ...]
 _TRACED = Affects.BACKBONE | Affects.HEAD | Affects.STEP | Affects.EXECUTION
 _AFTER_BACKBONE = Affects.HEAD | Affects.STEP | Affects.BATCHES
 _TIMED = (NUMBERS | Affects.SOURCE | Affects.EXECUTION) & ~Affects.LENGTH
-_FIDELITY = "fit.fidelity"
 
 
 @functools.cache
 def declarations(optimizer: str | None = None) -> Mapping[str, Key]:
-    """Returns the declaration of each dotted key, in schema order.
+    """Returns the declaration of each dotted key.
 
     Args:
         optimizer: Keras's name of the optimizer; None for the keys that all optimizers share.
@@ -37,7 +42,7 @@ def declarations(optimizer: str | None = None) -> Mapping[str, Key]:
     Raises:
         UsageError: If there is no such optimizer.
     """
-    return dict(_declared(Config, _optimizer_schema(optimizer)))
+    return {**_declared(Config), **_declared(_optimizer_schema(optimizer), "optimizer.")}
 
 
 def flatten(config: Config) -> dict[str, Any]:
@@ -71,7 +76,11 @@ def unflatten(values: Mapping[str, Any]) -> Config:
             f"{', '.join(unknown) or '(none)'}; missing keys {', '.join(missing) or '(none)'}. "
             "Fix: check out the commit that ran it (the run's page shows it)"
         )
-    config: Config = _built(Config, completed, "", _optimizer_schema(name))
+    tree = mergeable(Config)
+    tree.optimizer = mergeable(_optimizer_schema(name))
+    for key, value in completed.items():
+        OmegaConf.update(tree, key, value)
+    config: Any = OmegaConf.to_object(tree)
     return config
 
 
@@ -94,7 +103,7 @@ def identity(config: Config) -> dict[str, Any]:
     affecting = _affecting(config, NUMBERS)
     moving = {key: value for key, its, value in affecting if value != its.neutral}
     if config.fit.last_epoch == config.fit.epochs:
-        moving.pop(_FIDELITY)
+        moving.pop("fit.fidelity")
     return moving
 
 
@@ -255,15 +264,14 @@ def _optimizer_schema(name: str | None) -> type[OptimizerConfig]:
     return schemas[name]
 
 
-def _declared(
-    schema: type, optimizer: type[OptimizerConfig], prefix: str = ""
-) -> Iterator[tuple[str, Key]]:
+def _declared(schema: type, prefix: str = "") -> dict[str, Key]:
+    known: dict[str, Key] = {}
     for field in dataclasses.fields(schema):
-        nested = optimizer if field.type is OptimizerConfig else field.type
-        if isinstance(nested, type) and dataclasses.is_dataclass(nested):
-            yield from _declared(nested, optimizer, f"{prefix}{field.name}.")
+        if isinstance(field.type, type) and dataclasses.is_dataclass(field.type):
+            known |= _declared(field.type, f"{prefix}{field.name}.")
         else:
-            yield f"{prefix}{field.name}", declaration(field.metadata)
+            known[f"{prefix}{field.name}"] = declaration(field.metadata)
+    return known
 
 
 def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -272,33 +280,3 @@ def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield from _leaves(value, prefix=f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def _built(
-    schema: type, values: Mapping[str, Any], prefix: str, optimizer: type[OptimizerConfig]
-) -> Any:
-    arguments: dict[str, Any] = {}
-    for field in dataclasses.fields(schema):
-        nested = optimizer if field.type is OptimizerConfig else field.type
-        name = f"{prefix}{field.name}"
-        if isinstance(nested, type) and dataclasses.is_dataclass(nested):
-            arguments[field.name] = _built(nested, values, f"{name}.", optimizer)
-        else:
-            arguments[field.name] = _typed(nested, values[name])
-    return schema(**arguments)
-
-
-def _typed(wanted: Any, value: Any) -> Any:
-    """Returns a JSON value as its field's type: an enum's member, a float, a claim."""
-    if isinstance(wanted, types.UnionType):
-        if value is None:
-            return None
-        (wanted,) = [each for each in wanted.__args__ if each is not type(None)]
-    if typing.get_origin(wanted) is list:
-        (item,) = typing.get_args(wanted)
-        return [_typed(item, each) for each in value]
-    if isinstance(wanted, type) and dataclasses.is_dataclass(wanted):
-        return _built(wanted, value, "", OptimizerConfig)
-    if isinstance(wanted, type) and issubclass(wanted, enum.Enum | float):
-        return wanted(value)
-    return value

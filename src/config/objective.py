@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from src.config.study_schema import Direction, StudyConfig
 from src.core import names
 
-_LAST = "last/"
 _EPOCH_METRICS = {
     names.BEST_VAL_MAE: names.VAL_MAE,
     names.LAST_VAL_MAE: names.VAL_MAE,
@@ -29,7 +28,7 @@ class Objective:
     @property
     def keeps_last_epoch(self) -> bool:
         """Returns whether the last epoch's weights are kept, not those with the least `mae/val`."""
-        return self.metric.startswith(_LAST)
+        return self.metric.startswith("last/")
 
     @property
     def epoch_metric(self) -> str | None:

@@ -3,11 +3,11 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.progress import track
 from rich.table import Table
 
@@ -19,6 +19,16 @@ Item = TypeVar("Item")
 def show(table: Table) -> None:
     """Prints a table on standard output, 120 columns wide where that is no terminal."""
     Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def empty_table(*names: str, numbers: Collection[str] = (), title: str | None = None) -> Table:
+    """Returns a table with these columns; those of `numbers` are right-aligned and never wrap."""
+    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    for name in names:
+        is_number = name in numbers
+        justify: JustifyMethod = "right" if is_number else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=is_number)
+    return table
 
 
 def progress(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:

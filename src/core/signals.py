@@ -105,8 +105,3 @@ def whole_step() -> Iterator[None]:
         yield
     if _state.is_interrupted:
         raise KeyboardInterrupt
-
-
-def raise_interrupt(number: int, frame: FrameType | None) -> None:
-    """Raises KeyboardInterrupt, as Python's own handler of SIGINT does."""
-    raise KeyboardInterrupt

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from src.config import pixel_values
+from src.config.identity import pixel_values
 from src.config.schema import DataConfig
 from src.core.errors import EnvironmentFaultError
 from src.core.files import whole_file

@@ -266,12 +266,10 @@ class Loop:
             return
         job.outcome = outcome
         self._failures_in_a_row = self._failures_in_a_row + 1 if outcome.has_failed else 0
-        if self.stopped:
-            pass  # a job that was being stopped has failed
-        elif outcome.has_failed and self.settings.on_failure == "stop":
-            self.stopped = f"trial {job.number} failed"
+        if outcome.has_failed and self.settings.on_failure == "stop":
+            self.stopped = self.stopped or f"trial {job.number} failed"
         elif self._failures_in_a_row >= self.settings.max_failures_in_a_row:
-            self.stopped = f"{self._failures_in_a_row} trials failed in a row"
+            self.stopped = self.stopped or f"{self._failures_in_a_row} trials failed in a row"
         self.on_end(job)
         self._tell_complete()
 

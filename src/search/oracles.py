@@ -16,7 +16,7 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from sklearn.exceptions import ConvergenceWarning
 
-from src.search.space import Choices, Interval, Space
+from src.search.space import Choices, Space
 
 _DRAWS_A_TRIAL = 10_000  # seeds set aside for each suggestion; 20 collisions need a few hundred
 
@@ -133,23 +133,19 @@ def to_keras_tuner(space: Space) -> kt.HyperParameters:
     hyperparameters = kt.HyperParameters()
     domains = {hyperparameter.key: hyperparameter.domain for hyperparameter in space}
     for hyperparameter in space:
+        key, domain, condition = hyperparameter.key, hyperparameter.domain, hyperparameter.condition
         scope = contextlib.nullcontext()
-        condition = hyperparameter.condition
         if condition is not None:
             values = [domains[condition.key].parse(text) for text in condition.texts]
             scope = hyperparameters.conditional_scope(condition.key, values)
         with scope:
-            _add(hyperparameters, hyperparameter.key, hyperparameter.domain)
+            if isinstance(domain, Choices):
+                values = [domain.parse(text) for text in domain.texts]
+                hyperparameters.Choice(key, values, ordered=domain.numbers is not None)
+                continue
+            sampling = "log" if domain.is_log else "linear"
+            if domain.is_integer:
+                hyperparameters.Int(key, int(domain.low), int(domain.high), sampling=sampling)
+            else:
+                hyperparameters.Float(key, domain.low, domain.high, sampling=sampling)
     return hyperparameters
-
-
-def _add(hyperparameters: kt.HyperParameters, key: str, domain: Choices | Interval) -> None:
-    if isinstance(domain, Choices):
-        values = [domain.parse(text) for text in domain.texts]
-        hyperparameters.Choice(key, values, ordered=domain.numbers is not None)
-        return
-    sampling = "log" if domain.is_log else "linear"
-    if domain.is_integer:
-        hyperparameters.Int(key, int(domain.low), int(domain.high), sampling=sampling)
-    else:
-        hyperparameters.Float(key, domain.low, domain.high, sampling=sampling)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from src.config import Config, cost_shape, program, stack_group
-from src.config.identity import KeyValues
+from src.config import Config
+from src.config.identity import KeyValues, cost_shape, program, stack_group
 from src.config.study_schema import KeepModel, PrunerName
-from src.core.console import show, spell_seconds, stderr
+from src.core.console import empty_table, show, spell_seconds, stderr
 from src.core.errors import UsageError
 from src.search.launch import Launch, simulate
 from src.search.loop import Workers
@@ -161,10 +161,8 @@ def schedule(
 def table(trials: Sequence[PlannedTrial], timings: Timings, num_jobs: int) -> Table:
     """Returns a table with a row for each shape: number of trials, epochs and times."""
     varied = {key for shape in timings for key, _ in set(shape) ^ set(next(iter(timings)))}
-    grid = Table(show_edge=False, pad_edge=False)
-    grid.add_column("shape")
-    for name in ("trials", "epochs", "first start", "next start", "an epoch", "a trial"):
-        grid.add_column(name, justify="right")
+    numbers = ("trials", "epochs", "first start", "next start", "an epoch", "a trial")
+    grid = empty_table("shape", *numbers, numbers=numbers)
     epochs, seconds = defaultdict(list), defaultdict(list)
     for trial, (start, end) in zip(trials, schedule(trials, timings, num_jobs), strict=True):
         shape = cost_shape(trial.config)

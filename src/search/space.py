@@ -129,15 +129,10 @@ def _check_domain(hyperparameter: Hyperparameter) -> None:
 
 def _check_condition(key: str, condition: Condition, by_key: dict[str, Hyperparameter]) -> None:
     parent = by_key.get(condition.key)
-    received = f"Received: {key}=tag('{condition.key}={','.join(condition.texts)}', …)."
-    if parent is None or not isinstance(parent.domain, Choices):
+    known = parent.domain.texts if parent and isinstance(parent.domain, Choices) else ()
+    if not set(condition.texts) <= set(known):
+        fix = f"one of {', '.join(known)}" if known else f"{condition.key}=choice(…)"
         raise UsageError(
-            f"A condition names a key that is swept over a list of values. {received} "
-            f"Fix: {condition.key}=choice(…)"
-        )
-    unknown = [text for text in condition.texts if text not in parent.domain.texts]
-    if unknown:
-        raise UsageError(
-            f"A condition names values that its key can take. {received} "
-            f"Fix: one of {', '.join(parent.domain.texts)}"
+            "A condition names a key that is swept over a list, and values of this list. "
+            f"Received: {key}=tag('{condition.key}={','.join(condition.texts)}', …). Fix: {fix}"
         )

@@ -105,9 +105,8 @@ class StudyBookkeeping:
             while (_lineage(config, replicate), digest) in self._drawn:
                 replicate += 1
             self._drawn.add((_lineage(config, replicate), digest))
-        fit = dataclasses.replace(
-            config.fit, keep_state=config.fit.keep_state or fidelity is not None
-        )
+        keep_state = config.fit.keep_state or fidelity is not None
+        fit = dataclasses.replace(config.fit, keep_state=keep_state)
         config = dataclasses.replace(config, seed=config.seed + replicate, fit=fit)
         key = (configuration_hash(config), digest)
         number = self._number(key, config.study.trial)
@@ -122,7 +121,8 @@ class StudyBookkeeping:
         )  # fmt: skip
         record = self._records.get(key)
         if record is not None:
-            self._adopt(record, job, config)
+            if not self._is_read_only:
+                self._adopt(record, job, config)
             # A trial whose artifacts could not be stored stores them, without training.
             is_ended = record.state in _ENDED and (
                 self._search.is_adaptive or names.ARTIFACT_FAILURE not in record.tags
@@ -203,8 +203,6 @@ class StudyBookkeeping:
         return wanted
 
     def _adopt(self, record: TrialRecord, job: Job, config: Config) -> None:
-        if self._is_read_only:
-            return
         tags = {k: v for k, v in self._tags(job).items() if k not in record.tags}
         if names.TRIAL in tags:  # it had no number, and was named after its hyperparameters
             tags[names.RUN_NAME] = run_name(config)

@@ -2,7 +2,7 @@
 
 import time
 
-from src.config import why_alone
+from src.config.identity import why_alone
 from src.core import names
 from src.core.console import show, spell_seconds, stderr
 from src.core.errors import EnvironmentFaultError
@@ -89,9 +89,8 @@ def _summarise(launch: Launch, loop: Loop, store: StudyStore) -> None:
     everything = store.trials()
     trials = [trial for trial in everything if trial.number in numbers]
     summary = tables.headline(trials, terms)
-    shortfall = loop.search.shortfall
-    if shortfall:
-        summary += f" {shortfall} promotions had no candidate left, because trials failed."
+    if loop.search.shortfall:
+        summary += f" {loop.search.shortfall} promotions had no candidate, because trials failed."
     metrics = {names.NUM_TRIALS: float(len(trials))}
     metric = terms.objective.metric
     best = next(iter(tables.ranked(trials, terms.objective)), None)

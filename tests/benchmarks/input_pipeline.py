@@ -33,7 +33,8 @@ from hydra import compose, initialize_config_dir
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
 from src.cli.command_line import register_schema
-from src.config import Config, adapt_overrides, to_config
+from src.config import Config, to_config
+from src.config.overrides import adapt_overrides
 from src.data import Part, TrainingBatches, prepare
 from src.data.epoch_batches import EpochBatches
 from src.data.sample import draw_ages, draw_face

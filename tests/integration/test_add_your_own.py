@@ -359,7 +359,8 @@ _HASHES = """
 import json, sqlite3
 from dataclasses import replace
 from pathlib import Path
-from src.config import activation_values, configuration_hash, cost_shape, pixel_values, unflatten
+from src.config import activation_values, configuration_hash, unflatten
+from src.config.identity import cost_shape, pixel_values
 
 store = sqlite3.connect("stored/mlflow.db")
 recorded = dict(store.execute("SELECT run_uuid, value FROM tags WHERE key = 'configuration_hash'"))

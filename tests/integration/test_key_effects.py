@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from src.config import Config, activation_values, pixel_values, program
-from src.config.identity import declarations
+from src.config import Config, activation_values, program
+from src.config.identity import declarations, pixel_values
 from src.config.keys import NUMBERS, Affects
 from src.config.schema import Backbone
 from src.data import prepare

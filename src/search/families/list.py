@@ -7,11 +7,21 @@ from src.search.settings import SweepSettings
 from src.search.space import Choices, Hyperparameter, Space, as_override
 
 
-class GridSearch(Search):
+class _ListedSearch(Search):
+    """A search that knows its suggestions when it starts."""
+
+    is_listed = True
+    _suggestions: Iterator[Suggestion]
+
+    def ask(self) -> Suggestion | None:
+        """Returns the next configuration of the list."""
+        return next(self._suggestions, None)
+
+
+class GridSearch(_ListedSearch):
     """Every combination, or the first `max_trials`; the last key varies fastest."""
 
     name = "grid"
-    is_listed = True
     takes_intervals = False
 
     def __init__(self, settings: SweepSettings, space: Space, max_epochs: int) -> None:
@@ -23,16 +33,11 @@ class GridSearch(Search):
             ]
         self._suggestions = _suggestions(combinations[: settings.max_trials])
 
-    def ask(self) -> Suggestion | None:
-        """Returns the next combination."""
-        return next(self._suggestions, None)
 
-
-class ListSearch(Search):
+class ListSearch(_ListedSearch):
     """The configurations of `hydra.sweeper.configurations`, in their order."""
 
     name = "list"
-    is_listed = True
     takes_configurations = True
 
     def __init__(self, settings: SweepSettings, space: Space, max_epochs: int) -> None:
@@ -41,10 +46,6 @@ class ListSearch(Search):
             {key: as_override(value) for key, value in values.items()}
             for values in settings.configurations[: settings.max_trials]
         )
-
-    def ask(self) -> Suggestion | None:
-        """Returns the next configuration."""
-        return next(self._suggestions, None)
 
 
 def _choices(hyperparameter: Hyperparameter, values: Mapping[str, str]) -> list[dict[str, str]]:

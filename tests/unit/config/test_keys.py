@@ -7,7 +7,6 @@ from src.config import (
     affects_numbers,
     complete,
     configuration_hash,
-    cost_shape,
     flatten,
     identity,
     program,
@@ -15,7 +14,7 @@ from src.config import (
     stack_key,
     unflatten,
 )
-from src.config.identity import declarations
+from src.config.identity import cost_shape, declarations
 from src.config.keys import REQUIRED, Affects
 from src.core.errors import UsageError
 

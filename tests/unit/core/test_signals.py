@@ -9,7 +9,6 @@ from src.core.signals import (
     TERMINATION,
     handled,
     held_back,
-    raise_interrupt,
     signals_interrupt,
     whole_step,
 )
@@ -19,7 +18,7 @@ INTERRUPTS = (signal.SIGINT, *TERMINATION)
 
 @pytest.fixture(autouse=True)
 def interrupts() -> Iterator[None]:
-    with handled(INTERRUPTS, raise_interrupt):
+    with handled(INTERRUPTS, signal.default_int_handler):
         yield
 
 

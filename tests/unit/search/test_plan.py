@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from src.config import cost_shape
+from src.config.identity import cost_shape
 from src.search import plan
 from src.search.launch import simulate
 from src.search.plan import PlannedTrial

@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 
-from src.config import adapt_overrides
+from src.config.overrides import adapt_overrides
 from src.core.errors import UsageError
 from src.search.space import (
     Choices,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn
 from hydra_plugins.oracle_sweeper._command import Command, read
-from hydra_plugins.oracle_sweeper._compose import Composer
+from hydra_plugins.oracle_sweeper._compose import Compose, composer
 from hydra_plugins.process_launcher.launcher import ProcessLauncher
 from omegaconf import DictConfig, OmegaConf
 
@@ -46,7 +46,7 @@ def sweep(sweeper: "OracleSweeper", arguments: Sequence[str]) -> list[list[JobRe
     folder = Path(str(config.hydra.sweep.dir))
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / "multirun.yaml")
-    compose = Composer(lambda overrides: loader.load_sweep_config(config, overrides), loader)
+    compose = composer(lambda overrides: loader.load_sweep_config(config, overrides), loader)
     first = {k: as_override(v) for each in settings.configurations[:1] for k, v in each.items()}
     base = compose(command.overrides(first or command.first()))
     if OmegaConf.get_type(base) is not Config:
@@ -58,7 +58,7 @@ def sweep(sweeper: "OracleSweeper", arguments: Sequence[str]) -> list[list[JobRe
 
 
 def _describe(
-    settings: SweepSettings, command: Command, compose: Composer, base: DictConfig
+    settings: SweepSettings, command: Command, compose: Compose, base: DictConfig
 ) -> Launch:
     keys = {each.key.lstrip("+") for each in command.space}
     keys |= {key for values in settings.configurations for key in values}

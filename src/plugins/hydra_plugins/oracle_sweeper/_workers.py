@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from src.config import Config
 from src.core.errors import UsageError
 from src.core.imports import large_imports
-from src.core.signals import TERMINATION, handled, raise_interrupt
+from src.core.signals import TERMINATION, handled
 from src.search.loop import Ending, Job
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class BatchWorkers:
 
     def signals(self) -> AbstractContextManager[None]:
         """Returns a context in which SIGTERM and SIGHUP interrupt as Ctrl-C does."""
-        return handled(TERMINATION, raise_interrupt)
+        return handled(TERMINATION, signal.default_int_handler)
 
 
 def _train(configs: Sequence[Config]) -> None:

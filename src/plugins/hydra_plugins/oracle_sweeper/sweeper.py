@@ -9,6 +9,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from src.config.schema import mergeable
 from src.search.settings import SweepSettings
 
 
@@ -19,10 +20,8 @@ class OracleSweeperConf(SweepSettings):
     _target_: str = "hydra_plugins.oracle_sweeper.sweeper.OracleSweeper"
 
 
-_node = OmegaConf.structured(OracleSweeperConf)
-OmegaConf.set_readonly(_node, None)  # OmegaConf marks frozen classes as read-only
 ConfigStore.instance().store(
-    group="hydra/sweeper", name="oracle", node=_node, provider="oracle_sweeper"
+    "oracle", mergeable(OracleSweeperConf), group="hydra/sweeper", provider="oracle_sweeper"
 )
 
 

@@ -204,8 +204,7 @@ class Processes:
         environment = dict(self._launcher.config.hydra.job.env_set)
         if gpus := settings.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = str(gpus[slot % len(gpus)])
-        arguments = (theirs, cores, environment)
-        process = _spawning.Process(target=work, args=arguments, name=f"worker {slot}")
+        process = _spawning.Process(target=work, args=(theirs, cores, environment))
         # It does not see Ctrl-C: this process asks it, once, to stop.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

@@ -76,9 +76,12 @@ def work(
     os.environ.update(environment)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     home = Path.cwd()
-    while (relative := _next_job(jobs)) is not None:
-        os.chdir(home)
-        folder = home / relative  # a job may change the directory
+    while True:
+        os.chdir(home)  # a job may change the directory
+        try:
+            folder = home / jobs.recv()
+        except (EOFError, OSError):  # the parent has closed the pipe, or died
+            return
         with (folder / LOG).open("ab", buffering=0) as log:  # C++ libraries print there too
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
@@ -121,14 +124,6 @@ def run_hydra_job(
         text = "".join(traceback.format_exception(result._return_value))
         return JobReturn(status=JobStatus.FAILED, _return_value=RuntimeError(text))
     return result
-
-
-def _next_job(jobs: multiprocessing.connection.Connection) -> Path | None:
-    """Waits for the folder of a job; None if the parent has closed the pipe, or died."""
-    try:
-        return Path(jobs.recv())
-    except (EOFError, OSError):
-        return None
 
 
 def _run(folder: Path) -> Ending:
