@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,10 +39,11 @@ def audit(
     repeated = faces[faces.duplicated("digest", keep=False)]
     groups = repeated.groupby("digest")
     conflicts = groups[target.column].transform("nunique") > 1
+    rows = groups["row"].agg(lambda rows: "rows " + ", ".join(map(str, rows)))
     drops = conflicts & (conflicting_duplicates is Conflict.drop)
     repeated = repeated.assign(
         reason=np.where(conflicts, "conflicting_duplicate", "duplicate"),
-        detail=repeated["digest"].map(groups["row"].agg(_rows)),
+        detail=repeated["digest"].map(rows),
         action=np.where(drops, "dropped", "kept"),
     )
     findings = pd.concat([found[bad].assign(action="dropped"), repeated])
@@ -139,10 +139,6 @@ def _hash_file(path: Path) -> tuple[str, str, str]:
     if not content:
         return "", "empty_file", "0 bytes"
     return hashlib.sha256(content).hexdigest(), "", ""
-
-
-def _rows(rows: Iterable[int]) -> str:
-    return "rows " + ", ".join(map(str, rows))
 
 
 def _in_order(findings: pd.DataFrame, target: TargetConfig) -> pd.DataFrame:

@@ -146,9 +146,7 @@ def _reason_to_prune(trial: ActiveTrial) -> str:
     config, history = trial.config, trial.history
     if not pruning.is_due(config.pruner, len(history), config.fit.last_epoch):
         return ""
-    metric = history.objective.epoch_metric
-    if metric is None:  # such a pruner is refused
-        return ""
+    metric = history.objective.epoch_metric or names.VAL_MAE  # as in `History.costs`
     siblings = sibling_curves(
         trial.run.experiment_id, config.study.name, trial.dataset.digest, trial.run.id, metric
     )
