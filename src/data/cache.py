@@ -89,7 +89,7 @@ def _build(path: Path, files: dict[str, Path], data: DataConfig) -> None:
             try:
                 image = decode(_read(file, digest), data)
             except UnusablePictureError as error:
-                problems[digest] = (error.reason, error.detail)
+                problems[digest] = error.args
                 image = np.zeros(shape, np.uint8)
             if os.pwrite(array.fileno(), image.data, start + index * image.nbytes) < image.nbytes:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

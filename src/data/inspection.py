@@ -70,7 +70,8 @@ def inspect_all(
         try:
             pixels = decode_whole(files[digest].read_bytes(), max_pixels)
         except UnusablePictureError as error:
-            return {"digest": digest, "reason": error.reason, "detail": error.detail}
+            reason, detail = error.args
+            return {"digest": digest, "reason": reason, "detail": detail}
         return {"digest": digest, **inspect_picture(pixels), "reason": "", "detail": ""}
 
     try:

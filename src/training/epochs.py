@@ -34,10 +34,9 @@ class StepWatch(keras.callbacks.Callback):
 
     async_safe = True  # for Keras
 
-    def __init__(self, batches: EpochBatches, epochs: int) -> None:
+    def __init__(self, batches: EpochBatches) -> None:
         super().__init__()
         self._batches = batches
-        self._epochs = epochs
         self._failed: list[int] = []  # steps whose loss was no number
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[loss]}"),
@@ -48,9 +47,8 @@ class StepWatch(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Selects the epoch's batches, which Keras reads after this call, and starts a bar."""
         self._batches.epoch = epoch
-        self._epoch = epoch + 1
         self._task = self.bar.add_task(
-            f"epoch {self._epoch}/{self._epochs}", total=self.params["steps"], loss=""
+            f"epoch {epoch + 1}/{self.params['epochs']}", total=self.params["steps"], loss=""
         )
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
@@ -58,7 +56,7 @@ class StepWatch(keras.callbacks.Callback):
         loss = (logs or {})["loss"]
         if not np.isfinite(loss):
             self._failed.append(batch + 1)
-            raise DivergedError(self._epoch, min(self._failed))
+            raise DivergedError(self._batches.epoch + 1, min(self._failed))
         self.bar.update(self._task, advance=1, loss=f"loss {loss:.4g}")
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
