@@ -74,8 +74,7 @@ def _activations(folder: Path) -> Cache:
         frozen, size = about["model.freeze"], about["data.image_size"]
         weights = about["model.weights"][:8]
         what = f"activations ({shape}) after frozen {frozen}, {size} px, weights {weights}{view}"
-        used = description.stat().st_mtime
-        return Cache(folder, what, int(about["rows"]), num_bytes, used)
+        return Cache(folder, what, int(about["rows"]), num_bytes, description.stat().st_mtime)
     except (OSError, ValueError, KeyError):
-        used = folder.stat().st_mtime
-        return Cache(folder, "damaged, or of another version", 0, num_bytes, used)
+        what = "damaged, or of another version"
+        return Cache(folder, what, 0, num_bytes, folder.stat().st_mtime)

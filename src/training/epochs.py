@@ -120,8 +120,7 @@ class EpochEnd(keras.callbacks.Callback):
             trial.checkpoint.save(self._program, history, ends=len(history) == fit.epochs)
             trial.run.log_epochs(history.epochs)
             left = (fit.last_epoch - len(history)) * history.typical(names.EPOCH_SECONDS)
-            seconds = record[names.EPOCH_SECONDS]
-            stderr.print(epoch_line([record], fit.last_epoch, seconds, left))
+            stderr.print(epoch_line([record], fit.last_epoch, record[names.EPOCH_SECONDS], left))
         if self.is_over():
             self.model.stop_training = True
 
