@@ -7,8 +7,8 @@ from src.analysis.document import study_document
 from src.analysis.faces import most_accurate, worst
 from src.analysis.study_data import StudyData
 from src.core.errors import UsageError
+from src.data.decoding import thumbnail
 from src.data.sample import data_set_folder
-from src.data.thumbnail import thumbnail
 from src.pages.html import as_html, picture_png
 from src.pages.markdown import as_markdown
 from src.records.tables import as_csv

@@ -2,17 +2,15 @@
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from src.config.schema import Conflict, TargetConfig
 from src.data.threads import in_threads
-
-_Record = dict[str, Any]
 
 
 def audit(
@@ -28,22 +26,31 @@ def audit(
         of files. And the findings, in the table's order, at most one for each row: row,
         file_name, label as written, reason, detail, action (`dropped` or `kept`).
     """
-    records = cast(list[_Record], table.to_dict("records"))
     inside = root.resolve()
 
-    def judge(record: _Record) -> _Record:
-        return _judge(record, root / record["file_name"], inside, target)
+    def judge(record: dict[Hashable, Any]) -> dict[Hashable, Any]:
+        label, reason, detail = parse_label(record[target.text_column], target)
+        path = root / record["file_name"]
+        digest = ""
+        if record["malformed"]:
+            reason, detail = "malformed_row", record["malformed"]
+        elif not _is_inside(path, inside):
+            reason, detail = "outside_root", record["file_name"]
+        elif not reason:
+            digest, reason, detail = _hash_file(path)
+        return record | {target.column: label, "digest": digest, "reason": reason, "detail": detail}
 
-    found = pd.DataFrame(in_threads(judge, records, "reading faces"))
+    found = pd.DataFrame(in_threads(judge, table.to_dict("records"), "reading faces"))
     bad = found["reason"] != ""
     faces = found[~bad].sort_values(["digest", "row"], ignore_index=True)
     repeated = faces[faces.duplicated("digest", keep=False)]
     groups = repeated.groupby("digest")
     conflicts = groups[target.column].transform("nunique") > 1
+    rows = groups["row"].agg(lambda rows: "rows " + ", ".join(map(str, rows)))
     drops = conflicts & (conflicting_duplicates is Conflict.drop)
     repeated = repeated.assign(
         reason=np.where(conflicts, "conflicting_duplicate", "duplicate"),
-        detail=repeated["digest"].map(groups["row"].agg(_rows)),
+        detail=repeated["digest"].map(rows),
         action=np.where(drops, "dropped", "kept"),
     )
     findings = pd.concat([found[bad].assign(action="dropped"), repeated])
@@ -107,18 +114,6 @@ def parse_label(text: str, target: TargetConfig) -> tuple[float, str, str]:
     return label, "", ""
 
 
-def _judge(record: _Record, path: Path, root: Path, target: TargetConfig) -> _Record:
-    label, reason, detail = parse_label(record[target.text_column], target)
-    digest = ""
-    if record["malformed"]:
-        reason, detail = "malformed_row", record["malformed"]
-    elif not _is_inside(path, root):
-        reason, detail = "outside_root", record["file_name"]
-    elif not reason:
-        digest, reason, detail = _hash_file(path)
-    return record | {target.column: label, "digest": digest, "reason": reason, "detail": detail}
-
-
 def _is_inside(path: Path, root: Path) -> bool:
     """Returns whether the file, links followed, is below the resolved root."""
     try:
@@ -139,10 +134,6 @@ def _hash_file(path: Path) -> tuple[str, str, str]:
     if not content:
         return "", "empty_file", "0 bytes"
     return hashlib.sha256(content).hexdigest(), "", ""
-
-
-def _rows(rows: Iterable[int]) -> str:
-    return "rows " + ", ".join(map(str, rows))
 
 
 def _in_order(findings: pd.DataFrame, target: TargetConfig) -> pd.DataFrame:

@@ -37,9 +37,8 @@ def _has_wedge(brightest: np.ndarray) -> bool:
             continue
         lines, counts = np.arange(start, stop), black[start:stop]
         lag = (stop - start) // 3
-        slope = np.median(
-            (counts[lag:] - counts[:-lag]) / lag
-        )  # robust against hair that sticks out
+        # The median is robust against hair that sticks out.
+        slope = np.median((counts[lag:] - counts[:-lag]) / lag)
         edge = slope * lines + np.median(counts - slope * lines)
         straight = np.abs(counts - edge) <= _STRAIGHT
         length = max((b - a for a, b in _stretches(straight)), default=0)

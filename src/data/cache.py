@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +23,6 @@ from src.data.threads import in_threads
 _RECIPE = 1  # to be raised when decode() gives other pixels for the same file
 
 
-@dataclass(frozen=True)
-class DecodedPictures:
-    """Decoded pictures and their positions.
-
-    Attributes:
-        images: uint8 memory map of shape `(n, size, size, 3)`, read-only.
-        index: Position in `images` by digest, usable pictures only.
-        problems: Reason and detail by digest, for pictures that could not be decoded.
-    """
-
-    images: np.ndarray
-    index: dict[str, int]
-    problems: dict[str, tuple[str, str]]
-
-
 def recipe(data: DataConfig) -> dict[str, Any]:
     """Returns everything that the pixels of a picture depend on, besides its file.
 
@@ -51,7 +35,9 @@ def recipe(data: DataConfig) -> dict[str, Any]:
     }
 
 
-def open_or_build(files: dict[str, Path], data: DataConfig) -> DecodedPictures:
+def open_or_build(
+    files: dict[str, Path], data: DataConfig
+) -> tuple[np.ndarray, dict[str, int], dict[str, tuple[str, str]]]:
     """Opens the cache of these pictures, and builds it if it is missing.
 
     The key covers the content of the files and the `recipe`. Processes that need the same cache
@@ -61,6 +47,11 @@ def open_or_build(files: dict[str, Path], data: DataConfig) -> DecodedPictures:
     Args:
         files: A path for each digest.
         data: How pictures are decoded, and where caches are.
+
+    Returns:
+        The pictures, a read-only uint8 memory map of shape `(n, size, size, 3)`; the position of
+        each usable one by digest; and reason and detail by digest of those that could not be
+        decoded.
 
     Raises:
         EnvironmentFaultError: If the array cannot be written, as on a full disk.
@@ -80,7 +71,7 @@ def open_or_build(files: dict[str, Path], data: DataConfig) -> DecodedPictures:
             images = np.load(path, mmap_mode="r")
             problems = json.loads(path.with_suffix(".json").read_text())
     positions = {digest: index for index, digest in enumerate(digests) if digest not in problems}
-    return DecodedPictures(images, positions, problems)
+    return images, positions, problems
 
 
 def _build(path: Path, files: dict[str, Path], data: DataConfig) -> None:
@@ -98,7 +89,7 @@ def _build(path: Path, files: dict[str, Path], data: DataConfig) -> None:
             try:
                 image = decode(_read(file, digest), data)
             except UnusablePictureError as error:
-                problems[digest] = (error.reason, error.detail)
+                problems[digest] = error.args
                 image = np.zeros(shape, np.uint8)
             if os.pwrite(array.fileno(), image.data, start + index * image.nbytes) < image.nbytes:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -65,7 +65,6 @@ class Dataset:
         faces: As in `Part`, all parts, ordered by digest.
         pixels: As in `Part`.
         findings: Every row that was dropped or is remarkable, see `audit.audit`.
-        num_rows: Rows that the layout listed.
         root: Folder that the file names are relative to.
         target: The predicted quantity.
     """
@@ -73,7 +72,6 @@ class Dataset:
     faces: pd.DataFrame
     pixels: np.ndarray
     findings: pd.DataFrame
-    num_rows: int
     root: Path
     target: TargetConfig
 
@@ -127,20 +125,18 @@ def prepare(data: DataConfig, target: TargetConfig) -> Dataset:
         _stop_if_too_bad(usable_fraction, listing.findings, data)
     paths = (root / name for name in faces["file_name"])
     files = dict(zip(faces["digest"], paths, strict=True))
-    decoded = cache.open_or_build(files, data)
-    num_drawn = len(faces)
-    faces, findings = audit.add_unusable_pictures(listing.findings, faces, decoded.problems, target)
-    usable_fraction *= len(faces) / num_drawn
+    pixels, positions, problems = cache.open_or_build(files, data)
+    faces, findings = audit.add_unusable_pictures(listing.findings, faces, problems, target)
+    usable_fraction *= len(faces) / len(listing.faces)
     _stop_if_too_bad(usable_fraction, findings, data)
     refuse_empty_parts(faces["split"], data.split.method)
-    faces["image_index"] = faces["digest"].map(decoded.index)
-    dataset = Dataset(faces, decoded.images, findings, len(listing.table), root, target)
+    faces["image_index"] = faces["digest"].map(positions)
     sizes = faces["split"].value_counts()
     parts = ", ".join(f"{sizes[name]} {name}" for name in PARTS if name in sizes)
-    stderr.print(f"{len(faces)} faces of {dataset.num_rows} rows: {parts}")
+    stderr.print(f"{len(faces)} faces of {len(listing.table)} rows: {parts}")
     for line in audit.summarise(findings):
         stderr.print(f"  {line}")
-    return dataset
+    return Dataset(faces, pixels, findings, root, target)
 
 
 def list_faces(data: DataConfig, target: TargetConfig) -> Listing:
@@ -152,8 +148,7 @@ def list_faces(data: DataConfig, target: TargetConfig) -> Listing:
         EnvironmentFaultError: If the cache folder cannot be made.
     """
     cache_dir = Path(data.cache_dir)
-    received = f"data.cache_dir={cache_dir}"
-    with disk_faults_explained("The cache folder cannot be made", received):
+    with disk_faults_explained("The cache folder cannot be made", f"data.cache_dir={cache_dir}"):
         cache_dir.mkdir(parents=True, exist_ok=True)
     if data.layout is Layout.sample:
         root = sample.draw_data_set(data.num_images, cache_dir / "sample")

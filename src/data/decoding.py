@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,12 +16,7 @@ Image.MAX_IMAGE_PIXELS = None  # `max_pixels` is checked below, for every decode
 
 
 class UnusablePictureError(ValueError):
-    """A picture that cannot be decoded; `reason` is one of the audit's words."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
+    """A picture that cannot be decoded; its arguments are the audit's reason and the detail."""
 
 
 def decode(content: bytes, data: DataConfig) -> np.ndarray:
@@ -78,6 +74,21 @@ def decode_whole(content: bytes, max_pixels: int) -> np.ndarray:
         return np.asarray(_to_rgb(ImageOps.exif_transpose(picture)))
 
 
+def thumbnail(path: Path, max_pixels: int, edge: int = 160) -> bytes:
+    """Returns a JPEG file, upright, in the picture's own proportions.
+
+    Args:
+        path: A picture that can be decoded.
+        max_pixels: See `decode_whole`.
+        edge: Longest edge of the copy, px; a smaller picture is not enlarged.
+    """
+    picture = Image.fromarray(np.ascontiguousarray(decode_whole(path.read_bytes(), max_pixels)))
+    picture.thumbnail((edge, edge))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=85)
+    return stream.getvalue()
+
+
 @contextmanager
 def _opened(content: bytes, max_pixels: int) -> Iterator[Image.Image]:
     """Opens a picture without decoding it; an error of the body becomes `UnusablePictureError`."""
@@ -115,26 +126,19 @@ def _decode_with_pillow(picture: Image.Image, size: int) -> np.ndarray:
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith(("I", "F")):
+    if picture.mode.startswith(("I", "F")):  # integers or floats, whose white is not defined
         values = np.asarray(picture, dtype=np.float64)
-        brightest = _brightest(picture.mode, values)
-        gray = np.clip(values / brightest * 255, 0, 255).round().astype(np.uint8)
+        largest = values.max()
+        white = 65535.0 if picture.mode.startswith("I;16") or largest > 255 else 255.0
+        if picture.mode == "F" and largest <= 1:
+            white = 1.0
+        gray = np.clip(values / white * 255, 0, 255).round().astype(np.uint8)
         return Image.fromarray(gray).convert("RGB")
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        return Image.alpha_composite(white, picture).convert("RGB")
+        background = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(background, picture).convert("RGB")
     return picture.convert("RGB")
-
-
-def _brightest(mode: str, values: np.ndarray) -> float:
-    """Returns the value of white, which modes I (32-bit integers) and F (floats) leave open."""
-    if mode.startswith("I;16"):
-        return 65535.0
-    largest = values.max()
-    if mode == "F" and largest <= 1:
-        return 1.0
-    return 65535.0 if largest > 255 else 255.0
 
 
 def _decode_with_opencv(content: bytes, size: int) -> np.ndarray:

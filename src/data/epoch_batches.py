@@ -22,9 +22,6 @@ class EpochBatches:
         self._batches = batches
         self.epoch = 0
 
-    def __len__(self) -> int:
-        return len(self._batches)
-
     def dataset(self) -> "tf.data.Dataset":
         """Returns the batches of one epoch, in order; valid while this object exists.
 

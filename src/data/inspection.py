@@ -70,7 +70,8 @@ def inspect_all(
         try:
             pixels = decode_whole(files[digest].read_bytes(), max_pixels)
         except UnusablePictureError as error:
-            return {"digest": digest, "reason": error.reason, "detail": error.detail}
+            reason, detail = error.args
+            return {"digest": digest, "reason": reason, "detail": detail}
         return {"digest": digest, **inspect_picture(pixels), "reason": "", "detail": ""}
 
     try:
@@ -90,12 +91,14 @@ def inspect_picture(pixels: np.ndarray) -> dict[str, Any]:
     """Returns `MEASURES`, `FLAGS` and the fingerprint of a picture: uint8 `(h, w, 3)`."""
     luminance = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     height, width = luminance.shape
+    # Sharpness is measured at one scale; else large pictures would count as blurred.
+    scaled = _scaled(luminance, _SHARPNESS_EDGE / luminance.size**0.5)
     return {
         "width": width,
         "height": height,
         "brightness": float(luminance.mean()),
         "contrast": float(luminance.std()),
-        "sharpness": _sharpness(luminance),
+        "sharpness": float(cv2.Laplacian(scaled, cv2.CV_64F).var()),
         "is_gray": bool(np.percentile(np.ptp(pixels, axis=2), 99) <= _GRAY_SPREAD),
         "has_black_corner": has_black_corner(pixels),
         "shows_face": shows_face(luminance),
@@ -119,12 +122,6 @@ def shows_face(luminance: np.ndarray) -> bool:
         max_size=framed.shape,
     )  # fmt: skip
     return bool(found)
-
-
-def _sharpness(luminance: np.ndarray) -> float:
-    """Returns the sharpness at one scale for all; else large pictures would count as blurred."""
-    scaled = _scaled(luminance, _SHARPNESS_EDGE / luminance.size**0.5)
-    return float(cv2.Laplacian(scaled, cv2.CV_64F).var())
 
 
 def _scaled(luminance: np.ndarray, scale: float) -> np.ndarray:

@@ -66,19 +66,15 @@ def _pictures(file: Path) -> Cache:
 
 def _activations(folder: Path) -> Cache:
     description = folder / "about.json"
-    used = folder.stat().st_mtime
-    what = "damaged, or of another version"
-    num_pictures = 0
+    num_bytes = sum(file.stat().st_size for file in folder.iterdir())
     try:
         about = json.loads(description.read_text())
-        num_pictures = int(about["rows"])
-        used = description.stat().st_mtime
         view = "" if about["view"] is None else f", augmented view {about['view'] + 1}"
         shape = " × ".join(map(str, about["row_shape"]))
         frozen, size = about["model.freeze"], about["data.image_size"]
         weights = about["model.weights"][:8]
         what = f"activations ({shape}) after frozen {frozen}, {size} px, weights {weights}{view}"
+        return Cache(folder, what, int(about["rows"]), num_bytes, description.stat().st_mtime)
     except (OSError, ValueError, KeyError):
-        pass
-    size = sum(file.stat().st_size for file in folder.iterdir())
-    return Cache(folder, what, num_pictures, size, used)
+        what = "damaged, or of another version"
+        return Cache(folder, what, 0, num_bytes, folder.stat().st_mtime)

@@ -50,9 +50,8 @@ def num_bytes(num_rows: int, row_shape: tuple[int, ...]) -> int:
 
 def num_missing_rows(folder: Path, about: Mapping[str, Any]) -> int:
     """Returns the number of rows that `open_or_build` would compute."""
-    path, row_shape = folder / _key(about), tuple(about["row_shape"])
-    files = _files(path, int(about["rows"]), row_shape)
-    return sum(len(rows) for file, rows in files if not _is_whole(file, rows, row_shape))
+    files = _files(folder / _key(about), about)
+    return sum(len(rows) for file, rows in files if not _is_whole(file, rows, about))
 
 
 def open_or_build(
@@ -74,10 +73,10 @@ def open_or_build(
         EnvironmentFaultError: If the files cannot be written, as on a full disk.
     """
     path = folder / _key(about)
-    num_rows, row_shape = int(about["rows"]), tuple(about["row_shape"])
+    megabytes = num_bytes(about["rows"], about["row_shape"]) / 1e6
     with disk_faults_explained(
         "The activation cache cannot be written",
-        f"{folder} ({num_bytes(num_rows, row_shape) / 1e6:.0f} MB needed)",
+        f"{folder} ({megabytes:.0f} MB needed)",
         "free some space (`make caches` lists what can go), or data.cache_dir=<another folder>, or "
         "fit.cache_activations=false",
     ):
@@ -86,9 +85,9 @@ def open_or_build(
             path.mkdir(exist_ok=True)
             if not (path / _ABOUT).is_file():
                 (path / _ABOUT).write_text(json.dumps(about, indent=2))
-            files = _files(path, num_rows, row_shape)
+            files = _files(path, about)
             for file, rows in files:
-                if not _is_whole(file, rows, row_shape):
+                if not _is_whole(file, rows, about):
                     values = _converted(compute(rows))
                     with whole_file(file) as opened:
                         np.save(opened, values)
@@ -100,18 +99,19 @@ def _key(about: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _files(path: Path, num_rows: int, row_shape: tuple[int, ...]) -> list[tuple[Path, np.ndarray]]:
+def _files(path: Path, about: Mapping[str, Any]) -> list[tuple[Path, np.ndarray]]:
     """Returns each file of the array with its rows."""
-    rows_a_shard = max(1, SHARD_BYTES // num_bytes(1, row_shape))
+    num_rows = about["rows"]
+    rows_a_shard = max(1, SHARD_BYTES // num_bytes(1, about["row_shape"]))
     return [
         (path / f"{number:05d}.npy", np.arange(start, min(start + rows_a_shard, num_rows)))
         for number, start in enumerate(range(0, num_rows, rows_a_shard))
     ]
 
 
-def _is_whole(file: Path, rows: np.ndarray, row_shape: tuple[int, ...]) -> bool:
+def _is_whole(file: Path, rows: np.ndarray, about: Mapping[str, Any]) -> bool:
     try:
-        return np.load(file, mmap_mode="r").shape == (len(rows), *row_shape)
+        return np.load(file, mmap_mode="r").shape == (len(rows), *about["row_shape"])
     except (OSError, ValueError, EOFError):
         return False
 

@@ -3,7 +3,7 @@
 import csv
 import os
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -62,8 +62,7 @@ def read_table(data: DataConfig, root: Path, text_column: str) -> pd.DataFrame:
 
 def _list_labels(path: Path, image_dir: str, columns: ColumnsConfig) -> list[Row]:
     header, records = _read_csv(path)
-    names = {"file_name": columns.file_name, "age": columns.age, "split": columns.split}
-    for key, name in names.items():
+    for key, name in asdict(columns).items():
         if name is not None and name not in header:
             raise UsageError(
                 f"{path} has no such column; it has: {', '.join(header) or 'nothing'}. "

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from src.data.thumbnail import thumbnail
+from src.data.decoding import thumbnail
 from src.exploration.survey import Survey
 from src.pages.blocks import Faces
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from src.config.schema import Backbone
+from src.config.schema import Backbone, ModelConfig
 from src.core.errors import MissingFileError, UsageError
 
 _IMAGENET_FILE = "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -70,45 +70,38 @@ def load_weights(backbone: keras.Model, weights: str) -> None:
         ) from error
 
 
-def freeze(backbone: keras.Model, until: str, freeze_batch_norm: bool) -> None:
-    """Freezes layers.
+def configure_layers(backbone: keras.Model, model: ModelConfig) -> None:
+    """Freezes layers, and sets how slowly the statistics of batch norm follow the batches.
+
+    `model.freeze` is `none`, `backbone` for all of it, or the name of the last block to freeze,
+    such as `conv4_block6`, or of a whole stage, such as `conv4`. `model.freeze_batch_norm` freezes
+    batch norm everywhere, with its statistics; in frozen layers it is always frozen. Keras runs a
+    frozen batch norm in inference mode. `model.batch_norm_momentum` is the share of the old value
+    that is kept at each step, [0, 1). Inference is unreliable for about `5 / (1 - momentum)` steps
+    if the initial statistics were wrong.
 
     Args:
         backbone: Changed in place.
-        until: `none`, `backbone` for all of it, or the name of the last block to freeze, such
-            as `conv4_block6`, or of a whole stage, such as `conv4`.
-        freeze_batch_norm: Freeze batch norm everywhere, with its statistics. Keras runs a frozen
-            batch norm in inference mode. In frozen blocks it is always frozen.
+        model: Configuration of the regressor.
     """
-    if until == "backbone":
+    if model.freeze == "backbone":
         backbone.trainable = False
-        return
-    if until != "none":
-        last = last_frozen_layer(backbone, until)
+    elif model.freeze != "none":
+        last = last_frozen_layer(backbone, model.freeze)
         for layer in backbone.layers:
             layer.trainable = False
             if layer.name == last:
                 break
-    if freeze_batch_norm:
-        for layer in _batch_norms(backbone):
-            layer.trainable = False
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = model.batch_norm_momentum
+            if model.freeze_batch_norm:
+                layer.trainable = False
 
 
 def last_frozen_layer(backbone: keras.Model, until: str) -> str:
     """Returns the name of the last frozen layer, for a block or a stage."""
     return [layer.name for layer in backbone.layers if layer.name.startswith(f"{until}_")][-1]
-
-
-def set_batch_norm_momentum(backbone: keras.Model, momentum: float) -> None:
-    """Sets how slowly running means and variances follow the batches.
-
-    Args:
-        backbone: Changed in place.
-        momentum: Share of the old value kept at each step, [0, 1). Inference is unreliable for
-            about `5 / (1 - momentum)` steps if the initial statistics were wrong.
-    """
-    for layer in _batch_norms(backbone):
-        layer.momentum = momentum
 
 
 def fetch_weights(weights: str) -> Path:
@@ -136,7 +129,3 @@ def fetch_weights(weights: str) -> Path:
             f"weights, or put the file from {url} into {keras_home / 'models'}"
         ) from error
     return Path(file)
-
-
-def _batch_norms(backbone: keras.Model) -> list[keras.layers.BatchNormalization]:
-    return [x for x in backbone.layers if isinstance(x, keras.layers.BatchNormalization)]

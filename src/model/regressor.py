@@ -3,12 +3,7 @@
 import keras
 
 from src.config.schema import DropoutPosition, InputMode, ModelConfig, TargetConfig
-from src.model.backbone import (
-    build_backbone,
-    freeze,
-    last_frozen_layer,
-    set_batch_norm_momentum,
-)
+from src.model.backbone import build_backbone, configure_layers, last_frozen_layer
 from src.model.dropout import Dropout
 
 IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
@@ -29,8 +24,7 @@ def build_regressor(model: ModelConfig, image_size: int, target: TargetConfig) -
     """
     pictures = keras.Input((image_size, image_size, 3), dtype="uint8", name="pictures")
     backbone = build_backbone(model.backbone, image_size)
-    freeze(backbone, model.freeze, model.freeze_batch_norm)
-    set_batch_norm_momentum(backbone, model.batch_norm_momentum)
+    configure_layers(backbone, model)
     value = backbone(_preprocess(pictures, model.input_mode))
     for layer in head_layers(model, target.output):
         value = layer(value)

@@ -11,23 +11,11 @@ import numpy as np
 
 from src.config import Config, activation_values
 from src.core.console import progress, stderr
-from src.data import Dataset, Part, TrainingBatches, augmentation, cache
+from src.data import Dataset, Part, TrainingBatches, augmentation, cache, shards
 from src.data.batches import view_images
-from src.data.shards import (
-    NotFloat16Error,
-    ShardedArray,
-    num_bytes,
-    num_missing_rows,
-    open_or_build,
-)
+from src.data.shards import ShardedArray
 from src.model.backbone import fetch_weights
-from src.training.measurement import (
-    Measured,
-    filled_batches,
-    measure,
-    measured_training_faces,
-    predict,
-)
+from src.training.measurement import Measured, filled_batches, measure, predict
 
 
 @dataclass(frozen=True)
@@ -81,7 +69,7 @@ def picture_inputs(config: Config, dataset: Dataset) -> Inputs:
     """Returns pictures as inputs."""
     train = dataset.part("train")
     batches = TrainingBatches(train, config.data.batch_size, config.augmentation, config.seed)
-    measured = measured_training_faces(config, train)
+    measured = _measured_training_faces(config, train)
     return Inputs(batches, {"train": measured, "val": dataset.part("val")})
 
 
@@ -113,7 +101,7 @@ def activation_inputs(config: Config, dataset: Dataset, frozen: keras.Model) -> 
     """
     folder = Path(config.data.cache_dir) / "activations"
     train, val = dataset.part("train"), dataset.part("val")
-    measured = measured_training_faces(config, train)
+    measured = _measured_training_faces(config, train)
     if config.augmentation.changes_pictures:
         views: list[int | None] = list(range(config.augmentation.cached_views or 1))
         wanted = [*((train, view) for view in views), (val, None), (measured, None)]
@@ -129,7 +117,7 @@ def activation_inputs(config: Config, dataset: Dataset, frozen: keras.Model) -> 
             _open(folder, about, part, view, config, frozen)
             for (part, view), about in zip(wanted, abouts, strict=True)
         ]
-    except NotFloat16Error as error:
+    except shards.NotFloat16Error as error:
         stderr.print(f"The activation cache is off: an activation is no float16; {error}.")
         return None
     batches = ActivationBatches(
@@ -138,8 +126,13 @@ def activation_inputs(config: Config, dataset: Dataset, frozen: keras.Model) -> 
     if config.augmentation.changes_pictures:
         measured = _with_rows(measured, arrays[-1])
     else:
-        measured = measured_training_faces(config, _with_rows(train, arrays[0]))
+        measured = _measured_training_faces(config, _with_rows(train, arrays[0]))
     return Inputs(batches, {"train": measured, "val": _with_rows(val, arrays[len(views)])})
+
+
+def _measured_training_faces(config: Config, train: Part) -> Part:
+    """Returns the training faces that are measured, the same in all trials of a study."""
+    return train.subset(config.fit.train_eval_limit, config.data.split.seed)
 
 
 def _with_rows(part: Part, activations: ShardedArray) -> ActivationPart:
@@ -169,10 +162,10 @@ def _about(
 
 def _has_room(folder: Path, abouts: list[dict[str, Any]], frozen: str) -> bool:
     """Returns whether the disk has room for what is missing, and says what will be computed."""
-    pictures = sum(num_missing_rows(folder, about) for about in abouts)
+    pictures = sum(shards.num_missing_rows(folder, about) for about in abouts)
     if not pictures:
         return True
-    needed = num_bytes(pictures, abouts[0]["row_shape"])
+    needed = shards.num_bytes(pictures, abouts[0]["row_shape"])
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     size = f"{needed / 1e6:,.0f} MB in {folder}"
@@ -201,4 +194,4 @@ def _open(
         ]
         return np.concatenate(outputs)[: len(rows)]
 
-    return open_or_build(folder, about, compute)
+    return shards.open_or_build(folder, about, compute)

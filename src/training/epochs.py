@@ -34,10 +34,9 @@ class StepWatch(keras.callbacks.Callback):
 
     async_safe = True  # for Keras
 
-    def __init__(self, batches: EpochBatches, epochs: int) -> None:
+    def __init__(self, batches: EpochBatches) -> None:
         super().__init__()
         self._batches = batches
-        self._epochs = epochs
         self._failed: list[int] = []  # steps whose loss was no number
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[loss]}"),
@@ -48,9 +47,8 @@ class StepWatch(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Selects the epoch's batches, which Keras reads after this call, and starts a bar."""
         self._batches.epoch = epoch
-        self._epoch = epoch + 1
         self._task = self.bar.add_task(
-            f"epoch {self._epoch}/{self._epochs}", total=self.params["steps"], loss=""
+            f"epoch {epoch + 1}/{self.params['epochs']}", total=self.params["steps"], loss=""
         )
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
@@ -58,7 +56,7 @@ class StepWatch(keras.callbacks.Callback):
         loss = (logs or {})["loss"]
         if not np.isfinite(loss):
             self._failed.append(batch + 1)
-            raise DivergedError(self._epoch, min(self._failed))
+            raise DivergedError(self._batches.epoch + 1, min(self._failed))
         self.bar.update(self._task, advance=1, loss=f"loss {loss:.4g}")
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -122,8 +120,7 @@ class EpochEnd(keras.callbacks.Callback):
             trial.checkpoint.save(self._program, history, ends=len(history) == fit.epochs)
             trial.run.log_epochs(history.epochs)
             left = (fit.last_epoch - len(history)) * history.typical(names.EPOCH_SECONDS)
-            seconds = record[names.EPOCH_SECONDS]
-            stderr.print(epoch_line([record], fit.last_epoch, seconds, left))
+            stderr.print(epoch_line([record], fit.last_epoch, record[names.EPOCH_SECONDS], left))
         if self.is_over():
             self.model.stop_training = True
 
@@ -146,9 +143,7 @@ def _reason_to_prune(trial: ActiveTrial) -> str:
     config, history = trial.config, trial.history
     if not pruning.is_due(config.pruner, len(history), config.fit.last_epoch):
         return ""
-    metric = history.objective.epoch_metric
-    if metric is None:  # such a pruner is refused
-        return ""
+    metric = history.objective.epoch_metric or names.VAL_MAE  # as in `History.costs`
     siblings = sibling_curves(
         trial.run.experiment_id, config.study.name, trial.dataset.digest, trial.run.id, metric
     )

@@ -57,7 +57,6 @@ def finish_trial(
     duration = {names.TRIAL_SECONDS: inherited_seconds + elapsed()}
     run.log_final(duration)
     result = TrialResult(
-        _state(trial),
         terms,
         metrics | duration if metrics else {},
         history,
@@ -104,9 +103,3 @@ def _measure(
         metrics |= part_metrics("test", measured["test"], labels)
     metrics[names.PEAK_MEMORY] = provenance.peak_memory_gib()
     return measured, metrics
-
-
-def _state(trial: ActiveTrial) -> State:
-    if trial.infeasible:
-        return State.FAILED
-    return State.PRUNED if trial.run.pruned else State.COMPLETE

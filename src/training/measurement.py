@@ -44,11 +44,6 @@ class Measured:
         return self.part.faces[["row", "file_name", column]].assign(prediction=self.predictions)
 
 
-def measured_training_faces(config: Config, train: Part) -> Part:
-    """Returns the training faces that are measured, the same in all trials of a study."""
-    return train.subset(config.fit.train_eval_limit, config.data.split.seed)
-
-
 def measure(regressor: keras.Model, part: Part, batch_size: int) -> Measured:
     """Predicts the labels of a part, in order, from pictures or their activations.
 

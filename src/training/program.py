@@ -97,7 +97,8 @@ def start_program(
     fitted.train_function = _in_whole_steps(fitted.train_function)
     started = Program(regressor, frozen, learner, fitted)
     if keras.backend.backend() == "tensorflow":  # other backends compile a schedule's numbers
-        state = [_unless_zero(variable) for variable in fitted.optimizer.variables]
+        values = map(keras.ops.convert_to_numpy, fitted.optimizer.variables)
+        state = [value if np.any(value) else None for value in values]
         _kept.append((key, started, state))
     return started
 
@@ -128,8 +129,3 @@ def _restart_optimizer(
         getattr(optimizer, "inner_optimizer", optimizer)._learning_rate.become(rate)
     else:
         optimizer.learning_rate = rate
-
-
-def _unless_zero(variable: keras.Variable) -> np.ndarray | None:
-    value = keras.ops.convert_to_numpy(variable)
-    return value if np.any(value) else None

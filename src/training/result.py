@@ -16,7 +16,6 @@ class TrialResult:
     """Result of a trial.
 
     Attributes:
-        state: COMPLETE, PRUNED, or FAILED if the configuration is infeasible.
         terms: Target and objective of its study.
         metrics: Final scalars, as in MLflow; empty if infeasible.
         history: Its finished epochs.
@@ -27,7 +26,6 @@ class TrialResult:
         artifact_failure: Which files could not be stored, and why; or empty.
     """
 
-    state: State
     terms: Terms
     metrics: dict[str, float]
     history: History
@@ -36,6 +34,13 @@ class TrialResult:
     infeasible: str = ""
     pruned: str = ""
     artifact_failure: str = ""
+
+    @property
+    def state(self) -> State:
+        """COMPLETE, PRUNED, or FAILED if the configuration is infeasible."""
+        if self.infeasible:
+            return State.FAILED
+        return State.PRUNED if self.pruned else State.COMPLETE
 
     @property
     def value(self) -> float:

@@ -44,16 +44,15 @@ def prepare_data(config: Config) -> Dataset:
 
 def finished_epochs(config: Config, checkpoint: Checkpoint) -> History:
     """Returns the saved epochs that a trial resumes from; clears those that it cannot use."""
-    objective = objective_of(config.study)
     if not config.fit.resume:
         checkpoint.clear()
-    history = checkpoint.history(objective)
+    history = checkpoint.history(objective_of(config.study))
     if len(history) > config.fit.last_epoch:
         stderr.print(
             f"The checkpoint is past epoch {config.fit.last_epoch}; the trial starts again."
         )
         checkpoint.clear()
-        return History("", (), objective)
+        return History("", (), history.objective)
     return history
 
 

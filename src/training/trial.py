@@ -61,7 +61,7 @@ def _train(trial: ActiveTrial, former_run: str, started: float) -> TrialResult:
         if former_run != trial.run.id:
             checkpoint.save(program, trial.history)  # with the new run, if interrupted now
     epoch_end = EpochEnd(trial, program, inputs)
-    watch = StepWatch(batches, fit.last_epoch)
+    watch = StepWatch(batches)
     if not epoch_end.is_over():
         try:
             with watch.bar:

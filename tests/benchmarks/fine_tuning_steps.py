@@ -30,7 +30,7 @@ def main() -> None:
     places = np.arange(len(train))
     pictures, ages = train.inputs(places), train.labels[:, None]
     batches = EpochBatches(inputs.batches)
-    watch = StepWatch(batches, rounds + 1)
+    watch = StepWatch(batches)
 
     def ours() -> None:
         program.fitted.fit(batches.dataset(), epochs=1, callbacks=[watch], shuffle=False, verbose=0)

@@ -102,7 +102,7 @@ def row(gpu: str, config: Config, faces: Part) -> Row:
 def cached(program: Program, batches: TrainingBatches, steps: int) -> Callable[[], None]:
     """An epoch as a trial has it."""
     epoch_batches = EpochBatches(batches)
-    watch = StepWatch(epoch_batches, NUM_ROUNDS + 1)
+    watch = StepWatch(epoch_batches)
     arrays = read_ahead(batches)
     return lambda: fit(program, arrays, steps, [watch])
 

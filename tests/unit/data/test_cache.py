@@ -16,7 +16,7 @@ from src.config.keys import Affects
 from src.config.schema import Decoder
 from src.core.errors import EnvironmentFaultError
 from src.data import cache
-from src.data.cache import DecodedPictures, open_or_build
+from src.data.cache import open_or_build
 from tests.unit.data.conftest import encode
 
 
@@ -36,7 +36,7 @@ class Build(Protocol):
     def __call__(
         self, files: dict[str, Path], size: int = 32, decoder: Decoder = Decoder.pillow,
         max_pixels: int = 10_000,
-    ) -> DecodedPictures: ...  # fmt: skip
+    ) -> tuple[np.ndarray, dict[str, int], dict[str, tuple[str, str]]]: ...  # fmt: skip
 
 
 @pytest.fixture
@@ -53,29 +53,31 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_each_picture_is_found_under_its_digest(files, build, data_of) -> None:
-    decoded = build(files)
-    assert decoded.images.shape == (30, 32, 32, 3)
-    assert not decoded.images.flags.writeable
+    images, index, _ = build(files)
+    assert images.shape == (30, 32, 32, 3)
+    assert not images.flags.writeable
     for digest, path in files.items():
         direct = cache.decode(path.read_bytes(), data_of(max_pixels=10_000))
-        assert np.array_equal(decoded.images[decoded.index[digest]], direct)
+        assert np.array_equal(images[index[digest]], direct)
 
 
 def test_second_opening_decodes_nothing(files, build, monkeypatch) -> None:
-    first = build(files)
+    images, index, _ = build(files)
     monkeypatch.setattr(cache, "decode", lambda *_: pytest.fail("decoded again"))
-    second = build(dict(reversed(files.items())))
-    assert second.index == first.index
-    assert np.array_equal(second.images, first.images)
+    same_images, same_index, _ = build(dict(reversed(files.items())))
+    assert same_index == index
+    assert np.array_equal(same_images, images)
 
 
 def test_content_size_decoder_and_limit_make_caches_of_their_own(files, build, folder) -> None:
     build(files)
     build(files, size=40)
     some = dict(list(files.items())[:5])
-    assert build(some).images.shape == (5, 32, 32, 3)
+    images, _, _ = build(some)
+    assert images.shape == (5, 32, 32, 3)
     build(files, decoder=Decoder.opencv)
-    assert not build(files, max_pixels=399).index
+    _, index, _ = build(files, max_pixels=399)
+    assert not index
     assert len(list(folder.glob("*.npy"))) == 5
 
 
@@ -109,12 +111,12 @@ def test_broken_picture_is_a_problem_and_not_a_crash(files, build, tmp_path) -> 
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"nothing")
     digest = hashlib.sha256(b"nothing").hexdigest()
-    decoded = build(files | {digest: broken})
-    assert decoded.problems[digest][0] == "not_an_image"
-    assert digest not in decoded.index
-    assert len(decoded.index) == 30
-    again = build(files | {digest: broken})
-    assert again.problems == decoded.problems
+    _, index, problems = build(files | {digest: broken})
+    assert problems[digest][0] == "not_an_image"
+    assert digest not in index
+    assert len(index) == 30
+    _, _, again = build(files | {digest: broken})
+    assert again == problems
 
 
 def _build_and_count(files, data, queue) -> None:

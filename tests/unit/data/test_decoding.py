@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from src.config.schema import Decoder
-from src.data.decoding import UnusablePictureError, decode
+from src.data.decoding import UnusablePictureError, decode, thumbnail
 from tests.unit.data.conftest import encode
 
 PIXELS = 50_000_000
@@ -130,7 +130,7 @@ def test_cut_off_file_is_unreadable(data_of, decoder: Decoder, form: str) -> Non
     content = encode(noise, form)
     with pytest.raises(UnusablePictureError) as refusal:
         decode(content[: len(content) * 2 // 3], data_of(decoder, 32, PIXELS))
-    assert refusal.value.reason == "unreadable"
+    assert refusal.value.args[0] == "unreadable"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_cut_off_file_is_unreadable(data_of, decoder: Decoder, form: str) -> Non
 def test_what_is_no_picture_is_refused(data_of, content: bytes) -> None:
     with pytest.raises(UnusablePictureError) as refusal:
         decode(content, data_of(Decoder.pillow, 32, PIXELS))
-    assert refusal.value.reason in ("not_an_image", "unreadable")
+    assert refusal.value.args[0] in ("not_an_image", "unreadable")
 
 
 def test_decompression_bomb_is_refused_undecoded(data_of) -> None:
@@ -147,7 +147,7 @@ def test_decompression_bomb_is_refused_undecoded(data_of) -> None:
     assert len(content) < 20_000
     with pytest.raises(UnusablePictureError, match="3000 x 3000") as refusal:
         decode(content, data_of(Decoder.pillow, 32, 1_000_000))
-    assert refusal.value.reason == "too_large"
+    assert refusal.value.args[0] == "too_large"
 
 
 @settings(max_examples=200, deadline=None,
@@ -162,4 +162,11 @@ def test_garbage_never_escapes_as_another_error(
     try:
         assert decode(damaged, data_of(decoder, 32, PIXELS)).shape == (32, 32, 3)
     except UnusablePictureError as refusal:
-        assert refusal.reason in ("not_an_image", "unreadable", "too_large")
+        assert refusal.args[0] in ("not_an_image", "unreadable", "too_large")
+
+
+def test_thumbnail_keeps_its_proportions_and_is_not_enlarged(tmp_path) -> None:
+    path = tmp_path / "wide.png"
+    path.write_bytes(encode(np.zeros((100, 400, 3), np.uint8)))
+    assert Image.open(io.BytesIO(thumbnail(path, 10**6, edge=160))).size == (160, 40)
+    assert Image.open(io.BytesIO(thumbnail(path, 10**6, edge=900))).size == (400, 100)

@@ -24,7 +24,7 @@ def batches() -> TrainingBatches:
 def test_data_set_has_the_batches_of_the_epoch_that_is_set(batches: TrainingBatches) -> None:
     epochs = EpochBatches(batches)
     dataset = epochs.dataset()
-    assert len(dataset) == len(epochs) == 6
+    assert len(dataset) == 6
     assert dataset.element_spec == (
         tf.TensorSpec((None, 8, 8, 3), tf.uint8), tf.TensorSpec((None, 1), tf.float32)
     )  # fmt: skip
