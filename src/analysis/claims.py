@@ -14,7 +14,7 @@ from src.analysis.leaderboard.numbers import Leader, Leaderboard
 from src.analysis.study_data import StudyData
 from src.config.study_schema import ClaimConfig, ClaimDirection, ClaimOutcome
 from src.pages.blocks import Section, Table
-from src.statistics.crossed import CrossedFit, Estimate, Outcome
+from src.statistics.crossed import CrossedFit, Estimate, estimate_of
 
 
 class Answer(StrEnum):
@@ -81,19 +81,19 @@ def _judge(
     outcome, unit = outcome_of(study, claim.moves), unit_of(claim.moves, study.terms)
     if not np.isfinite(outcome.values).all():
         return unresolved(f"The {LABELS[claim.moves]} was not recorded.")
+    model = factors(study.compared, study.keys)
+    fit = CrossedFit(design(model, count), outcome)
     if key is None:
-        return _judge_level(study, board.leaders[0], claim, outcome, confidence)
+        return _judge_level(study, board.leaders[0], claim, fit, confidence)
     for representative, others in study.merged.items():
         if key in others:
             return unresolved(f"{key} changed only together with {representative}.")
-    model = factors(study.compared, study.keys)
     factor = next((factor for factor in model if factor.key == key), None)
     if factor is None:
         return unresolved(f"{key} is the same in all {count} trials.")
     trend = factor.trend
     if trend is None:
         return unresolved(f"The values of {key} have no order.")
-    fit = CrossedFit(design(model, count), outcome)
     weights = in_design(model, factor, trend.weights)
     if not fit.is_estimable(weights):
         others = confounded_with(model, factor, fit, weights)
@@ -113,24 +113,22 @@ def _judge(
 
 
 def _judge_level(
-    study: StudyData, best: Leader, claim: ClaimConfig, outcome: Outcome, confidence: float
+    study: StudyData, best: Leader, claim: ClaimConfig, fit: CrossedFit, confidence: float
 ) -> Judgement:
     """Returns the answer to a claim about the best configuration's own outcome."""
     runs = {trial.run_id for trial in best.trials}
     members = [index for index, trial in enumerate(study.compared) if trial.run_id in runs]
     weights = np.zeros(len(study.compared))
     weights[members] = 1 / len(members)
-    model = factors(study.compared, study.keys)
-    fit = CrossedFit(design(model, len(study.compared)), outcome)
     value = float(study.values(METRICS[claim.moves])[members].mean())
     number, unit = best.trials[0].number, unit_of(claim.moves, study.terms)
     name = f"best configuration (trial {number}): " if number else "best configuration: "
     estimate = fit.mean_of(weights, confidence)
-    if not outcome.errors:  # the fit has no variance between faces: add that of the records
+    if not fit.outcome.errors:  # the fit has no variance between faces: add that of the records
         of_faces = float(study.recorded_errors(METRICS[claim.moves])[members].mean())
         error = math.hypot(estimate.standard_error if estimate else 0.0, of_faces)
         known = math.isfinite(error)
-        estimate = Estimate.of_normal(value, error, confidence) if known else None
+        estimate = estimate_of(value, error**2, 1e9, confidence) if known else None
     if estimate is None:
         reason = f"{name}{value:+.2f} {unit}, without an interval."
         return Judgement(claim, Answer.not_resolved, reason)

@@ -51,11 +51,6 @@ class Estimate:
     standard_error: float
     degrees_of_freedom: float
 
-    @classmethod
-    def of_normal(cls, value: float, standard_error: float, confidence: float) -> "Estimate":
-        """Returns the estimate of a number with a known standard error."""
-        return _estimate(value, standard_error**2, 1e9, confidence)
-
 
 class CrossedFit:
     """A linear model of an outcome, fitted by least squares.
@@ -63,6 +58,7 @@ class CrossedFit:
     Attributes:
         degrees_of_freedom: Trials minus the rank of the design; at 0 the variance between trials
             is unknown.
+        outcome: The modelled outcome.
     """
 
     def __init__(self, design: np.ndarray, outcome: Outcome) -> None:
@@ -73,7 +69,7 @@ class CrossedFit:
             outcome: Finite.
         """
         self._design = design
-        self._outcome = outcome
+        self.outcome = outcome
         self._inverse = np.linalg.pinv(design)
         self.degrees_of_freedom = len(design) - int(np.linalg.matrix_rank(design))
 
@@ -90,7 +86,7 @@ class CrossedFit:
 
     def value(self, contrast: np.ndarray) -> float:
         """Returns the combination's least-squares value; NaN if it is not estimable."""
-        value = float(contrast @ self._inverse @ self._outcome.values)
+        value = float(contrast @ self._inverse @ self.outcome.values)
         return value if self.is_estimable(contrast) else math.nan
 
     def estimate(self, contrast: np.ndarray, confidence: float = 0.95) -> Estimate | None:
@@ -112,7 +108,7 @@ class CrossedFit:
             weights: Shape `(num_trials,)`.
             confidence: Coverage, in (0, 1).
         """
-        if self.degrees_of_freedom == 0 and not self._outcome.errors:
+        if self.degrees_of_freedom == 0 and not self.outcome.errors:
             return None
         return self._weighted(weights, confidence)
 
@@ -123,7 +119,7 @@ class CrossedFit:
         spread = 0.0
         if self.degrees_of_freedom:
             spread = (between_trials * leverage) ** 2 / self.degrees_of_freedom
-        for errors in self._outcome.errors:
+        for errors in self.outcome.errors:
             by_face = weights @ errors
             part = float(by_face.var(ddof=1)) / len(by_face)
             variance += part
@@ -131,17 +127,17 @@ class CrossedFit:
         freedom = variance**2 / spread if spread > 0 else max(self.degrees_of_freedom, 1)
         if self.degrees_of_freedom == 1:  # simulations: too few to weigh the variances
             freedom = 1.0
-        return _estimate(float(weights @ self._outcome.values), variance, freedom, confidence)
+        return estimate_of(float(weights @ self.outcome.values), variance, freedom, confidence)
 
     @cached_property
     def _variances(self) -> tuple[float, float]:
         """Variance of a trial around the model, and the part of it that comes from faces."""
         if self.degrees_of_freedom == 0:
             return 0.0, 0.0
-        residuals = self._around(self._outcome.values)
+        residuals = self._around(self.outcome.values)
         between_trials = float(residuals @ residuals) / self.degrees_of_freedom
         from_faces = 0.0
-        for errors in self._outcome.errors:
+        for errors in self.outcome.errors:
             by_face = self._around(errors)
             by_face -= by_face.mean(axis=1, keepdims=True)
             count = errors.shape[1]
@@ -180,7 +176,15 @@ def interaction_test(
     return float(special.fdtrc(extra, freedom, max(statistic, 0.0))), largest
 
 
-def _estimate(value: float, variance: float, freedom: float, confidence: float) -> Estimate:
+def estimate_of(value: float, variance: float, freedom: float, confidence: float) -> Estimate:
+    """Returns a number with its interval.
+
+    Args:
+        value: In any unit.
+        variance: Its squared standard error.
+        freedom: Degrees of freedom of the variance; very many where it is known.
+        confidence: Coverage, in (0, 1).
+    """
     error = math.sqrt(variance)
     if error <= _TOLERANCE * max(1.0, abs(value)):  # trials without variance
         p_value = 1.0 if abs(value) <= _TOLERANCE else 0.0

@@ -107,13 +107,9 @@ def gap_against_mae_interactive(study: StudyData) -> dict[str, Any]:
 
 def pareto_front(mae: np.ndarray, gap: np.ndarray) -> np.ndarray:
     """Returns the indices of trials that no other one is better than in both, by rising MAE."""
-    front: list[int] = []
-    lowest = math.inf
-    for index in np.lexsort((gap, mae)):
-        if gap[index] < lowest:
-            front.append(int(index))
-            lowest = float(gap[index])
-    return np.array(front, int)
+    order = np.lexsort((gap, mae))
+    lowest_before = np.fmin.accumulate([math.inf, *gap[order]])[:-1]
+    return order[gap[order] < lowest_before]
 
 
 def _by_verdict(study: StudyData) -> dict[Verdict, list[int]]:
