@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _list_or_evict(cache_dir: Path, name: str | None) -> None:
     with large_imports():
-        from src.data.inventory import evict, inventory
+        from src.data.cache_inventory import evict, inventory
         from src.tracking.checkpoints import forget, saved_trials
 
     found: _Found = [

@@ -13,8 +13,8 @@ from src.tracking import Run, trial_run
 from src.tracking.checkpoints import checkpoint_folder
 from src.training import trial_logging
 from src.training.active import ActiveTrial
+from src.training.callbacks import DivergedError, EpochEnd, StepWatch
 from src.training.checkpoint import open_checkpoint
-from src.training.epochs import DivergedError, EpochEnd, StepWatch
 from src.training.finish import finish_trial, keeps_checkpoint
 from src.training.history import History
 from src.training.measurement import Measured

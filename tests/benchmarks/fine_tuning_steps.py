@@ -15,7 +15,7 @@ import numpy as np
 from src.cli.command_line import compose_config
 from src.data import prepare
 from src.data.epoch_batches import EpochBatches
-from src.training.epochs import StepWatch
+from src.training.callbacks import StepWatch
 from src.training.start import start_model
 
 

@@ -25,7 +25,7 @@ from src.cli.command_line import compose_config
 from src.config import Config
 from src.data import Dataset, Part, TrainingBatches, prepare
 from src.data.epoch_batches import NUM_READERS, EpochBatches
-from src.training.epochs import StepWatch
+from src.training.callbacks import StepWatch
 from src.training.program import Program, start_program
 from tests.benchmarks.rows import Row, rate_row, write
 

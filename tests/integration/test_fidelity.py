@@ -6,8 +6,8 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from src.tracking.checkpoints import checkpoint_folder, forget
+from src.training.callbacks import EpochEnd
 from src.training.checkpoint import open_checkpoint
-from src.training.epochs import EpochEnd
 from tests.integration.stored import curve, fetch, same_numbers
 
 pytestmark = pytest.mark.slow

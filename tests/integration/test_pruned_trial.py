@@ -79,7 +79,7 @@ def test_trial_of_another_study_is_no_sibling(run, better) -> None:
     "overrides", [["pruner=none"], ["pruner.warmup_epochs=4"], ["fit.fidelity=2"]], ids=str
 )
 def test_store_is_not_asked_where_nothing_can_be_decided(run, monkeypatch, overrides) -> None:
-    monkeypatch.setattr("src.training.epochs.sibling_curves", lambda *_: 1 / 0)
+    monkeypatch.setattr("src.training.callbacks.sibling_curves", lambda *_: 1 / 0)
     assert run(*WORSE, *overrides).state == "COMPLETE"
 
 

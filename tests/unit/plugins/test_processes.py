@@ -18,7 +18,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobStatus
 from hydra.types import HydraContext, RunMode
-from hydra_plugins.process_launcher._core import Processes, launch
+from hydra_plugins.process_launcher._processes import Processes, launch
 from hydra_plugins.process_launcher.launcher import ProcessLauncher
 from omegaconf import DictConfig
 

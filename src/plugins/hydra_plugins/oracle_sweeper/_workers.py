@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from hydra_plugins.process_launcher._core import Processes
+from hydra_plugins.process_launcher._processes import Processes
 from hydra_plugins.process_launcher._worker import spell
 from hydra_plugins.process_launcher.launcher import ProcessLauncher
 from omegaconf import OmegaConf

@@ -26,7 +26,7 @@ ConfigStore.instance().store(
 
 
 class OracleSweeper(Sweeper):
-    """Imports `_core` when there is something to sweep.
+    """Imports `_sweep` when there is something to sweep.
 
     Args:
         settings: The fields of `SweepSettings`.
@@ -53,7 +53,7 @@ class OracleSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Runs the study; see `_core.sweep`."""
-        from hydra_plugins.oracle_sweeper import _core
+        """Runs the study; see `_sweep.sweep`."""
+        from hydra_plugins.oracle_sweeper import _sweep
 
-        return _core.sweep(self, arguments)
+        return _sweep.sweep(self, arguments)

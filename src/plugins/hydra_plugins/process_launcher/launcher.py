@@ -38,7 +38,7 @@ ConfigStore.instance().store(
 
 
 class ProcessLauncher(Launcher):
-    """Imports `_core` when there is something to launch.
+    """Imports `_processes` when there is something to launch.
 
     Args:
         settings: The fields of `ProcessLauncherConf`. In a batch of Hydra's jobs each one has its
@@ -80,6 +80,6 @@ class ProcessLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Runs a batch and returns its results in order."""
-        from hydra_plugins.process_launcher import _core
+        from hydra_plugins.process_launcher import _processes
 
-        return _core.launch(self, job_overrides, initial_job_idx)
+        return _processes.launch(self, job_overrides, initial_job_idx)
