@@ -66,7 +66,7 @@ def finish_trial(
         run.pruned,
         failure,
     )
-    run.describe(result.headline())
+    run.set_tags({names.NOTE: result.headline()})
     return result
 
 

@@ -1,6 +1,8 @@
 """Start of a trial: its data, its earlier epochs, its run and its model."""
 
 import functools
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from src.config import Config, configuration_hash, objective_of, run_name
 from src.core import names
@@ -9,7 +11,7 @@ from src.core.errors import UsageError
 from src.data import Dataset, prepare
 from src.model.backbone import fetch_weights
 from src.records.terms import Terms
-from src.tracking import Start, provenance
+from src.tracking import Run, Start, provenance, trial_runs
 from src.tracking.study import StudyStore
 from src.training.activations import Inputs, activation_inputs, picture_inputs, wants_activations
 from src.training.checkpoint import Checkpoint
@@ -56,17 +58,32 @@ def finished_epochs(config: Config, checkpoint: Checkpoint) -> History:
     return history
 
 
-def run_start(config: Config, data_digest: str, history: History) -> Start:
-    """Returns how the run is opened: the one of a sweep, the interrupted one, or a new one."""
-    tags = {
-        names.STUDY: config.study.name,
-        names.CONFIGURATION_HASH: configuration_hash(config),
-        names.DATA_DIGEST: data_digest,
-        names.GIT_COMMIT: provenance.git_commit(),
-    }
-    if config.study.trial is not None:
-        tags[names.TRIAL] = str(config.study.trial)
-    return Start(run_name(config), tags, config.study.run_id or history.run_id or None)
+def open_runs(
+    configs: Sequence[Config], data_digest: str, histories: Sequence[History],
+    common_tags: Mapping[str, str] | None = None,
+) -> AbstractContextManager[list[Run]]:  # fmt: skip
+    """Opens runs, see `trial_runs`: those of a sweep, the interrupted ones, or new ones.
+
+    Args:
+        configs: Configurations of at least one trial.
+        data_digest: Digest of their faces; empty if these cannot be prepared.
+        histories: Earlier epochs of each trial.
+        common_tags: More tags of all runs.
+    """
+    starts = []
+    for config, history in zip(configs, histories, strict=True):
+        tags = {
+            names.STUDY: config.study.name,
+            names.CONFIGURATION_HASH: configuration_hash(config),
+            names.DATA_DIGEST: data_digest,
+            names.GIT_COMMIT: provenance.git_commit(),
+            **(common_tags or {}),
+        }
+        if config.study.trial is not None:
+            tags[names.TRIAL] = str(config.study.trial)
+        starts.append(Start(run_name(config), tags, config.study.run_id or history.run_id or None))
+    tracking = configs[0].tracking
+    return trial_runs(tracking.experiment, starts, tracking.system_metrics)
 
 
 def start_model(config: Config, dataset: Dataset) -> tuple[Program, Inputs]:
