@@ -61,7 +61,6 @@ def finish_trial(
         metrics | duration if metrics else {},
         history,
         run.id,
-        run.experiment_id,
         trial.infeasible,
         run.pruned,
         failure,

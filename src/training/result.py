@@ -7,7 +7,6 @@ from src.config.study_schema import Direction
 from src.core import names
 from src.core.names import State
 from src.records.terms import Terms
-from src.tracking.links import run_link
 from src.training.history import History
 
 
@@ -20,7 +19,6 @@ class TrialResult:
         metrics: Final scalars, as in MLflow; empty if infeasible.
         history: Its finished epochs.
         run_id: Its run in MLflow.
-        experiment_id: Its experiment in MLflow.
         infeasible: Reason why the configuration is infeasible, or empty.
         pruned: Reason why the trial was pruned, or empty.
         artifact_failure: Which files could not be stored, and why; or empty.
@@ -30,7 +28,6 @@ class TrialResult:
     metrics: dict[str, float]
     history: History
     run_id: str
-    experiment_id: str
     infeasible: str = ""
     pruned: str = ""
     artifact_failure: str = ""
@@ -76,7 +73,3 @@ class TrialResult:
             f"gap {gap:+.2f}; always guessing the median: "
             f"{metrics[names.MEDIAN_PREDICTOR_MAE]:.2f}."
         )
-
-    def page(self) -> str:
-        """Returns the link to the run on MLflow's page."""
-        return run_link(self.experiment_id, self.run_id)

@@ -29,7 +29,13 @@ def prepare_data(config: Config) -> Dataset:
         MissingFileError: If data or weights are missing.
         EnvironmentFaultError: If the picture cache cannot be written.
     """
-    _refuse_unknown_objective(config)
+    objective, known = config.study.objective, scalar_names(config)
+    if objective not in known:
+        fix = "fit.evaluate_test=true, or " if objective.startswith("test/") else ""
+        raise UsageError(
+            f"A trial does not log `{objective}`; it logs {', '.join(sorted(known))}. Received: "
+            f"study.objective={objective}. Fix: {fix}study.objective={names.BEST_VAL_MAE}"
+        )
     if config.study.run_id is None:  # else the sweep has compared them
         study = StudyStore(config.tracking.experiment, config.study.name)
         study.refuse_other_terms(Terms(config.target, objective_of(config.study)))
@@ -101,13 +107,3 @@ def start_model(config: Config, dataset: Dataset) -> tuple[Program, Inputs]:
         if activations is not None:
             return program, activations
     return start(is_cached=False), pictures
-
-
-def _refuse_unknown_objective(config: Config) -> None:
-    metric, known = config.study.objective, scalar_names(config)
-    if metric not in known:
-        fix = "fit.evaluate_test=true, or " if metric.startswith("test/") else ""
-        raise UsageError(
-            f"A trial does not log `{metric}`; it logs {', '.join(sorted(known))}. "
-            f"Received: study.objective={metric}. Fix: {fix}study.objective={names.BEST_VAL_MAE}"
-        )
