@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 
 from src.config import Config, stack_key
+from src.config.study_schema import Figures
 from src.core import names
 from src.core.console import stderr
 from src.core.errors import EnvironmentFaultError
@@ -26,6 +27,7 @@ from src.training.program import Program
 from src.training.start import finished_epochs, open_runs, prepare_data, start_model
 from src.training.trial_logging import log_start
 
+_FEW = 16  # trials; in larger groups `tracking.figures=all` means `best`
 _MAX_BYTES = 4e9  # of the heads of a stack
 _NUM_COPIES = 10  # of the weights: themselves, gradients, Adam's two, the latest and best states
 _NUM_INPUTS = 3  # of a batch, if its seed is used once: activations, draws, dropped activations
@@ -99,6 +101,8 @@ def _train_group(
         trials = []
         for (config, checkpoint), run, history in zip(opened, runs, histories, strict=True):
             trial = StackedTrial(config, dataset, checkpoint, run, history)
+            if len(opened) > _FEW and trial.draws is Figures.all:
+                trial.draws = Figures.best
             with failing_alone(trial):
                 log_start(trial)
             trials.append(trial)
@@ -118,7 +122,7 @@ def _train_group(
             for portion in _that_fit_into_memory(members, program):
                 began = time.perf_counter() - shared_seconds * len(portion)
                 train(portion, program, inputs)
-                finish(portion, program, inputs, began, num_stacked=len(trials))
+                finish(portion, program, inputs, began)
     return trials
 
 

@@ -46,11 +46,6 @@ class TrialResult:
         worst = math.inf if objective.direction is Direction.minimize else -math.inf
         return self.metrics.get(objective.metric, worst)
 
-    @property
-    def cost(self) -> float:
-        """The objective as a number to minimise; infinity if it is not finite."""
-        return self.terms.objective.cost(self.value)
-
     def headline(self) -> str:
         """Returns the objective with its interval, the gap, and the error without a model."""
         if self.infeasible:

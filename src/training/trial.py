@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 
-from src.config import Config, objective_of
+from src.config import Config
 from src.core.errors import ExplainedError
 from src.core.signals import signals_interrupt
 from src.data import Dataset
@@ -89,5 +89,5 @@ def _prepare(config: Config) -> Dataset:
     except ExplainedError:
         raise
     except Exception:
-        with open_runs([config], "", [History("", (), objective_of(config.study))]):
+        with open_runs([config], "", [History("")]):
             raise
