@@ -17,9 +17,8 @@ from src.data.splits import PARTS
 from src.evaluation.choice import stored_epoch
 from src.records.terms import Terms
 from src.records.trial import TrialRecord
-from src.statistics.intervals import mean_interval
 from src.tracking.run import Run
-from src.training.measurement import Measured, measure, part_metrics
+from src.training.measurement import mae_interval, measure, part_metrics
 
 
 @dataclass(frozen=True)
@@ -96,28 +95,20 @@ def take_test(
         terms: Target and objective of its study.
     """
     measured = measure(regressor, dataset.part("test"), config.fit.eval_batch_size)
-    low, high = mean_interval(measured.absolute_errors)
+    errors = measured.absolute_errors
     _, train_mae, _ = stored_epoch(terms.objective)
     metrics = {
         **part_metrics("test", measured, dataset.part("train").labels),
-        names.low(names.TEST_MAE): max(low, 0.0),
-        names.high(names.TEST_MAE): high,
+        **mae_interval(names.TEST_MAE, errors),
         names.TEST_GAP: measured.mae - trial.metrics[train_mae],
     }
-    sizes = {name: len(dataset.part(name)) for name in PARTS}
-    table = measured.table(terms.target.column)
-    return FinalTest(sizes, metrics, by_band(measured, terms.target), table)
-
-
-def by_band(measured: Measured, target: TargetConfig) -> pd.DataFrame:
-    """Returns the errors of each band of the target, with the 95 % interval of the band's MAE."""
-    labels = measured.part.labels
+    labels, target = measured.part.labels, terms.target
     rows = metrics_by_band(labels, measured.predictions, target.bands)
     index = band_of(labels, target.bands)
     for row, band in zip(rows, np.unique(index[index >= 0]), strict=True):
-        low, high = mean_interval(measured.absolute_errors[index == band])
-        row |= {"mae_low": max(low, 0.0), "mae_high": high}
-    return pd.DataFrame(rows)
+        row |= mae_interval("mae", errors[index == band])
+    sizes = {name: len(dataset.part(name)) for name in PARTS}
+    return FinalTest(sizes, metrics, pd.DataFrame(rows), measured.table(target.column))
 
 
 def log_test(run: Run, test: FinalTest, target: TargetConfig, card: str) -> None:

@@ -9,7 +9,7 @@ from src.exploration.labels import describe
 from src.exploration.page import document
 from src.exploration.survey import Survey, survey
 from src.pages.html import as_html, picture_png
-from src.tracking import trial_run
+from src.tracking import Start, trial_runs
 from src.tracking.pages import local_file, log_page, page_address
 
 _FILE = "eda.html"
@@ -35,8 +35,8 @@ def explore(config: Config) -> tuple[str, Path | None, str]:
     shown = {
         key: value for key, value in flatten(config).items() if key.startswith(("data.", "target."))
     }
-    name, tags = f"eda {config.data.layout}", {names.KIND: "eda"}
-    with trial_run(config.tracking.experiment, name, tags, None, system_metrics=False) as run:
+    start = Start(f"eda {config.data.layout}", {names.KIND: "eda"})
+    with trial_runs(config.tracking.experiment, [start], system_metrics=False) as (run,):
         run.log_params(shown)
         run.log_final(_metrics(found))
         run.set_tags({names.DATA_DIGEST: found.digest, names.NOTE: page.summary})

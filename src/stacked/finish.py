@@ -4,20 +4,14 @@ import functools
 import time
 from collections.abc import Mapping, Sequence
 
-from src.config.study_schema import Figures
 from src.stacked.trial import StackedTrial, arrays_of, failing_alone
 from src.training.activations import Inputs
 from src.training.finish import finish_trial, keeps_checkpoint
 from src.training.measurement import Measured
 from src.training.program import Program
 
-_FEW = 16  # trials; in larger groups `tracking.figures=all` means `best`
 
-
-def finish(
-    trials: Sequence[StackedTrial], program: Program, inputs: Inputs, began: float,
-    num_stacked: int,
-) -> None:  # fmt: skip
+def finish(trials: Sequence[StackedTrial], program: Program, inputs: Inputs, began: float) -> None:
     """Logs each trial and ends its run, the best first: the models of the others are not kept.
 
     Args:
@@ -25,14 +19,10 @@ def finish(
         program: A model of their shape.
         inputs: Inputs of any of them.
         began: Time at which these trials started.
-        num_stacked: Number of trials of the whole group.
     """
     has_best = False
     for trial in sorted((each for each in trials if each.result is None), key=_rank):
         config, objective = trial.config, trial.history.objective
-        figures = config.tracking.figures
-        if figures is Figures.all and num_stacked > _FEW:
-            figures = Figures.best
         with failing_alone(trial):
             result = finish_trial(
                 trial,
@@ -40,7 +30,6 @@ def finish(
                 functools.partial(_load_epoch, trial, program, inputs),
                 lambda: (time.perf_counter() - began) / len(trials),
                 may_be_best=not has_best or objective.epoch_metric is None,
-                draws=figures,
             )
             keeps = keeps_checkpoint(config.fit, result)
             if keeps:

@@ -4,13 +4,13 @@ import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import keras
 import numpy as np
 import psutil
 
 from src.config import Config, stack_key
+from src.config.study_schema import Figures
 from src.core import names
 from src.core.console import stderr
 from src.core.errors import EnvironmentFaultError
@@ -19,15 +19,15 @@ from src.data import Dataset
 from src.stacked.finish import finish
 from src.stacked.training import train
 from src.stacked.trial import StackedTrial, failing_alone
-from src.tracking import trial_runs
 from src.tracking.checkpoints import checkpoint_folder
 from src.training import TrialResult, run_trial
 from src.training.activations import ActivationBatches, Inputs
 from src.training.checkpoint import Checkpoint, open_checkpoint
 from src.training.program import Program
-from src.training.start import finished_epochs, prepare_data, run_start, start_model
+from src.training.start import finished_epochs, open_runs, prepare_data, start_model
 from src.training.trial_logging import log_start
 
+_FEW = 16  # trials; in larger groups `tracking.figures=all` means `best`
 _MAX_BYTES = 4e9  # of the heads of a stack
 _NUM_COPIES = 10  # of the weights: themselves, gradients, Adam's two, the latest and best states
 _NUM_INPUTS = 3  # of a batch, if its seed is used once: activations, draws, dropped activations
@@ -95,15 +95,14 @@ def _train_group(
     if not opened:
         return []
     histories = [finished_epochs(config, checkpoint) for config, checkpoint in opened]
-    starts = []
-    for (config, _), history in zip(opened, histories, strict=True):
-        start = run_start(config, dataset.digest, history)
-        starts.append(replace(start, tags={**start.tags, names.STACKED: str(len(opened))}))
-    tracking = opened[0][0].tracking
-    with trial_runs(tracking.experiment, starts, tracking.system_metrics) as runs:
+    configs = [config for config, _ in opened]
+    tags = {names.STACKED: str(len(opened))}
+    with open_runs(configs, dataset.digest, histories, tags) as runs:
         trials = []
         for (config, checkpoint), run, history in zip(opened, runs, histories, strict=True):
             trial = StackedTrial(config, dataset, checkpoint, run, history)
+            if len(opened) > _FEW and trial.draws is Figures.all:
+                trial.draws = Figures.best
             with failing_alone(trial):
                 log_start(trial)
             trials.append(trial)
@@ -123,7 +122,7 @@ def _train_group(
             for portion in _that_fit_into_memory(members, program):
                 began = time.perf_counter() - shared_seconds * len(portion)
                 train(portion, program, inputs)
-                finish(portion, program, inputs, began, num_stacked=len(trials))
+                finish(portion, program, inputs, began)
     return trials
 
 

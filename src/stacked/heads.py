@@ -77,10 +77,11 @@ class StackedHeads:
                 variable.assign(_stacked([state[f"optimizer/{index}"] for state in states]))
         self._loss = keras.losses.get(str(self._model.loss))
         is_map = self._model.dropout_position is DropoutPosition.before_pooling
-        shape = (len(self.streams), None, *[None, None] * is_map, self._width)
+        width = int(self._weights[0].shape[1])
+        shape = (len(self.streams), None, *[None, None] * is_map, width)
         activations = tf.TensorSpec(shape, tf.float16)
         labels = tf.TensorSpec((len(self.streams), None, 1), tf.float32)
-        vectors = tf.TensorSpec((1, None, self._width), tf.float32)
+        vectors = tf.TensorSpec((1, None, width), tf.float32)
         self._step = tf.function(self._train_batch, [activations, labels], autograph=False)
         self._forward = tf.function(self._apply_layers, [vectors], autograph=False)
 
@@ -133,10 +134,6 @@ class StackedHeads:
             }
             for head, stream in enumerate(self._stream_of_head)
         ]
-
-    @property
-    def _width(self) -> int:
-        return int(self._weights[0].shape[1])
 
     def _train_batch(self, activations: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
@@ -251,22 +248,16 @@ def _spread(values: Sequence[float]) -> np.ndarray:
 
 
 def _optimizer(optimizers: Sequence[OptimizerConfig], rates: _Rates) -> keras.Optimizer:
+    """Returns one optimizer; Keras takes arrays for the arguments that may differ by head."""
     changes: dict[str, Any] = {}
-    for name in _varying(optimizers[0].name):
-        values: list[Any] = [getattr(one, name) for one in optimizers]
-        if len(set(values)) > 1:
-            changes[name] = _spread(values)
+    for key, its in declarations(optimizers[0].name).items():
+        group, _, name = key.rpartition(".")
+        if group == "optimizer" and Affects.PER_HEAD in its.affects:
+            values: list[Any] = [getattr(one, name) for one in optimizers]
+            if len(set(values)) > 1:
+                changes[name] = _spread(values)
     changes["clipnorm"] = None  # Keras would clip all heads as one
     return build_optimizer(dataclasses.replace(optimizers[0], **changes), rates)
-
-
-def _varying(optimizer: str) -> list[str]:
-    """Returns an optimizer's arguments that may differ by head; Keras takes arrays for them."""
-    return [
-        key.removeprefix("optimizer.")
-        for key, its in declarations(optimizer).items()
-        if key.startswith("optimizer.") and Affects.PER_HEAD in its.affects
-    ]
 
 
 def _clipnorms(optimizers: Sequence[OptimizerConfig]) -> np.ndarray | None:

@@ -113,9 +113,14 @@ def _train_epoch(trials: Sequence[StackedTrial], epochs: "_Epochs", epoch: int) 
             train_seconds=train_seconds / len(active),
             epoch_seconds=seconds / len(active),
         )
-        # A view would keep the predictions of the whole stack while this epoch is the best.
-        own = {name: of_all[index].copy() for name, of_all in predictions.items()}
-        trial.add_epoch(record, epochs.num_steps, states[index], own)
+        if not trial.add(record, epochs.num_steps):
+            continue
+        trial.latest = states[index]
+        if trial.history.best_epoch == len(trial.history):
+            trial.best = trial.latest
+            # A view would keep the predictions of the whole stack while this epoch is the best.
+            own = {name: of_all[index].copy() for name, of_all in predictions.items()}
+            trial.predictions = own
     return seconds
 
 

@@ -15,7 +15,6 @@ from src.config import Config
 from src.stacked.heads import State, initial_state, named_variables, weights_of
 from src.training import TrialResult
 from src.training.active import ActiveTrial
-from src.training.history import EpochRecord
 from src.training.program import Program
 
 
@@ -35,22 +34,6 @@ class StackedTrial(ActiveTrial):
     best: State = field(default_factory=dict)
     predictions: dict[str, np.ndarray] = field(default_factory=dict)
     result: TrialResult | Exception | None = None
-
-    def add_epoch(
-        self, record: EpochRecord, num_steps: int, state: State, predictions: dict[str, np.ndarray]
-    ) -> None:
-        """Adds a finished epoch.
-
-        Args:
-            record: See `ActiveTrial.add`.
-            num_steps: See `ActiveTrial.add`.
-            state: State of the head after the epoch.
-            predictions: Its predictions for the measured faces, by `train` and `val`.
-        """
-        if self.add(record, num_steps):
-            self.latest = state
-            if self.history.best_epoch == len(self.history):
-                self.best, self.predictions = state, predictions
 
     def end(self, result: TrialResult | Exception) -> None:
         """Stores the result, and frees the states."""

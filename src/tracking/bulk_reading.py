@@ -7,9 +7,8 @@ import pandas as pd
 from mlflow import MlflowClient
 
 from src.records.trial import TrialRecord
-from src.tracking.artifacts import local_folder
 from src.tracking.retry import patient
-from src.tracking.store import sqlite_file
+from src.tracking.store import local_folder, sqlite_file
 
 _QUERY = """
     SELECT metrics.run_uuid, metrics.key, metrics.step, metrics.value FROM metrics

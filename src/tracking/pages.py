@@ -6,9 +6,9 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from src.tracking.artifacts import local_folder
 from src.tracking.links import run_link
 from src.tracking.retry import patient
+from src.tracking.store import local_folder
 
 
 @patient

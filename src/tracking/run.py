@@ -6,7 +6,6 @@ import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -25,16 +24,6 @@ from src.tracking.retry import is_busy, patient, undisturbed
 from src.tracking.store import MAX_PARAM_LENGTH, context_tags
 
 _DPI = 120
-
-
-@dataclass
-class _Waiting:
-    """Values that are not written yet."""
-
-    metrics: list[Metric] = field(default_factory=list)
-    params: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    inputs: list[DatasetInput] = field(default_factory=list)
 
 
 class Run:
@@ -57,29 +46,14 @@ class Run:
         self.pruned = ""
         self.is_open = True
         self._client = MlflowClient()
-        self._waiting = _Waiting()
-        self._ending: tuple[str, int] | None = None
-        self._is_batch = False
+        self._queued: list[Metric] = []
         self._last_epoch = 0 if is_new else self._last_logged_epoch()
 
-    @contextmanager
-    def batch(self) -> Iterator[None]:
-        """Collects what the body logs, files apart, and writes it in one go at the end.
-
-        If the body raises, the values are written with the run's end.
-        """
-        self._is_batch = True
-        try:
-            yield
-        finally:
-            self._is_batch = False
-        self._write()
-
+    @patient
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Logs parameters; long values are cut at MLflow's limit."""
-        cut = {key: str(value)[:MAX_PARAM_LENGTH] for key, value in params.items()}
-        self._waiting.params.update(cut)
-        self._write()
+        cut = [Param(key, str(value)[:MAX_PARAM_LENGTH]) for key, value in params.items()]
+        self._client.log_batch(self.id, params=cut)
 
     def log_epochs(self, records: Sequence[Mapping[str, float]]) -> None:
         """Logs metrics of finished epochs, each record with its `epoch` (from 1), in one call.
@@ -92,21 +66,18 @@ class Run:
             if epoch > self._last_epoch:
                 self._add(record, epoch)
                 self._last_epoch = epoch
-        if self._is_batch:
-            return
         try:
             with undisturbed():
-                self._write_waiting()
+                self._write()
         except MlflowException as error:
             if not is_busy(error):
                 raise
-            count = len(self._waiting.metrics)
-            stderr.print(f"Tracking store busy: {count} metric values queued.")
+            stderr.print(f"Tracking store busy: {len(self._queued)} metric values queued.")
 
     def log_final(self, metrics: Mapping[str, float]) -> None:
         """Logs scalars of the whole trial, and all queued values."""
         self._add(metrics, step=0)
-        self._write()
+        patient(self._write)()
 
     @patient
     def log_text(self, text: str, file: str) -> None:
@@ -127,6 +98,7 @@ class Run:
         """Logs a Matplotlib figure as PNG."""
         self._client.log_figure(self.id, figure, file, save_kwargs={"dpi": _DPI})
 
+    @patient
     def log_faces(self, faces: pd.DataFrame, source: str, name: str, digest: str) -> None:
         """Logs the faces that the trial sees, as MLflow's input dataset."""
         with warnings.catch_warnings():  # MLflow finds two meanings of a local folder
@@ -134,8 +106,7 @@ class Run:
             described = from_pandas(faces, source, name=name, digest=digest)
         dataset = Dataset(**described.to_dict())
         tags = [InputTag("mlflow.data.context", "training")]
-        self._waiting.inputs.append(DatasetInput(dataset, tags))
-        self._write()
+        self._client.log_inputs(self.id, [DatasetInput(dataset, tags)])
 
     @patient
     def log_model(self, model: Any, image_size: int, output: str) -> None:
@@ -178,19 +149,17 @@ class Run:
         self.pruned = reason
         self.set_tags({names.PRUNED: reason})
 
-    def describe(self, text: str) -> None:
-        """Sets the Markdown that MLflow's page shows as the run's description."""
-        self.set_tags({names.NOTE: text})
-
+    @patient
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Sets tags, replacing those of the same name."""
-        self._waiting.tags |= tags
-        self._write()
+        self._write(tags)
 
+    @patient
     def end(self, status: str, state: State) -> None:
         """Ends the run, after all queued values are written; `status` is MLflow's."""
-        self._ending = (status, _now())
-        self.set_tags({names.STATE: state})
+        self._write({names.STATE: state})
+        self._client.set_terminated(self.id, status, _now())
+        self.is_open = False
 
     def close(self) -> None:
         """Ends the run as complete, pruned or infeasible."""
@@ -212,33 +181,22 @@ class Run:
 
     def _add(self, metrics: Mapping[str, float], step: int) -> None:
         now = _now()
-        self._waiting.metrics += [
+        self._queued += [
             Metric(key, float(value), now, step)
             for key, value in metrics.items()
             if key != names.EPOCH and np.isfinite(value)
         ]
 
-    def _write(self) -> None:
-        if not self._is_batch:
-            patient(self._write_waiting)()
-
-    def _write_waiting(self) -> None:
-        """Writes inputs, then parameters, which mark a started run as complete, then the end."""
-        waiting = self._waiting
+    def _write(self, tags: Mapping[str, str] | None = None) -> None:
+        """Writes the queued metrics and the tags in one call."""
+        stored = [RunTag(key, str(value)) for key, value in (tags or {}).items()]
         try:
-            if waiting.inputs:
-                self._client.log_inputs(self.id, waiting.inputs)
-            params = [Param(*param) for param in waiting.params.items()]
-            tags = [RunTag(key, str(value)) for key, value in waiting.tags.items()]
-            self._client.log_batch(self.id, waiting.metrics, params, tags)
+            self._client.log_batch(self.id, self._queued, tags=stored)
         except MlflowException as error:
             if not is_busy(error):  # refused values would be refused again at the run's end
-                self._waiting = _Waiting()
+                self._queued = []
             raise
-        self._waiting = _Waiting()
-        if self._ending is not None:
-            self._client.set_terminated(self.id, *self._ending)
-            self.is_open = False
+        self._queued = []
 
     @patient
     def _last_logged_epoch(self) -> int:

@@ -74,15 +74,6 @@ def trial_runs(
             monitor.finish()
 
 
-@contextmanager
-def trial_run(
-    experiment: str, name: str, tags: Mapping[str, str], resume_id: str | None, system_metrics: bool
-) -> Iterator[Run]:
-    """Opens one trial's run, as `trial_runs` does."""
-    with trial_runs(experiment, [Start(name, tags, resume_id)], system_metrics) as runs:
-        yield runs[0]
-
-
 @patient
 def _open(experiment_id: str, start: Start) -> Run:
     client = MlflowClient()

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import mlflow
 import psutil
@@ -71,6 +73,14 @@ def sqlite_file() -> Path | None:
     """Returns the file of a SQLite store; None for other stores."""
     uri = mlflow.get_tracking_uri()
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def local_folder(artifact_uri: str) -> Path | None:
+    """Returns the folder of a run's artifacts; None if its files are not on this machine."""
+    parts = urlsplit(artifact_uri)
+    if parts.scheme == "file":
+        return Path(url2pathname(parts.path))
+    return Path(artifact_uri) if artifact_uri and not parts.scheme else None
 
 
 def process_tags() -> dict[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from src.config import Config
+from src.config.study_schema import Figures
 from src.core import names
 from src.core.console import spell_seconds
 from src.data import Dataset
@@ -25,6 +26,7 @@ class ActiveTrial:
         run: Its run.
         history: Its finished epochs.
         num_inherited: Number of epochs that were finished before this process started.
+        draws: Which trials of the study store figures.
         infeasible: Reason why the configuration is infeasible, or empty.
     """
 
@@ -34,10 +36,12 @@ class ActiveTrial:
     run: Run
     history: History
     num_inherited: int = field(init=False)
+    draws: Figures = field(init=False)
     infeasible: str = ""
 
     def __post_init__(self) -> None:
         self.num_inherited = len(self.history)
+        self.draws = self.config.tracking.figures
         self.history = replace(self.history, run_id=self.run.id)
 
     @property

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 
 from src.config.schema import FitConfig
-from src.config.study_schema import Figures
 from src.core import names
 from src.core.names import State
 from src.records.terms import Terms
@@ -21,7 +20,7 @@ that epoch predicts them. It is called with the best epoch, then with the kept o
 
 def finish_trial(
     trial: ActiveTrial, program: Program, load_epoch: LoadEpoch, elapsed: Callable[[], float],
-    may_be_best: bool = True, draws: Figures | None = None,
+    may_be_best: bool = True,
 ) -> TrialResult:  # fmt: skip
     """Logs the end of a trial.
 
@@ -34,7 +33,6 @@ def finish_trial(
         load_epoch: See `LoadEpoch`.
         elapsed: Returns the trial's share of this process's time, s.
         may_be_best: Whether it can be the best of its study, whose model is kept.
-        draws: Which trials store figures; None for those of the configuration.
     """
     run, history = trial.run, trial.history
     terms = Terms(trial.config.target, history.objective)
@@ -51,9 +49,7 @@ def finish_trial(
         # Of the objectives, the trial's duration alone is not known yet.
         seconds = inherited_seconds + elapsed()
         cost = terms.objective.cost(metrics.get(terms.objective.metric, seconds))
-        failure = trial_logging.log_artifacts(
-            trial, program, measured, cost, may_be_best, draws or trial.config.tracking.figures
-        )
+        failure = trial_logging.log_artifacts(trial, program, measured, cost, may_be_best)
     duration = {names.TRIAL_SECONDS: inherited_seconds + elapsed()}
     run.log_final(duration)
     result = TrialResult(
@@ -61,12 +57,11 @@ def finish_trial(
         metrics | duration if metrics else {},
         history,
         run.id,
-        run.experiment_id,
         trial.infeasible,
         run.pruned,
         failure,
     )
-    run.describe(result.headline())
+    run.set_tags({names.NOTE: result.headline()})
     return result
 
 

@@ -129,7 +129,7 @@ def final_metrics(
     )
     metrics = {
         names.BEST_VAL_MAE: first[names.VAL_MAE],
-        **_interval(names.BEST_VAL_MAE, best["val"]),
+        **mae_interval(names.BEST_VAL_MAE, best["val"].absolute_errors),
         names.BEST_TRAIN_MAE: first[names.TRAIN_MAE],
         names.BEST_GAP: first[names.GAP],
         names.low(names.BEST_GAP): gap_low,
@@ -144,7 +144,7 @@ def final_metrics(
         names.TOTAL_SECONDS: sum(record[names.EPOCH_SECONDS] for record in history.epochs),
     }
     if history.objective.keeps_last_epoch:
-        metrics |= _interval(names.LAST_VAL_MAE, kept["val"])
+        metrics |= mae_interval(names.LAST_VAL_MAE, kept["val"].absolute_errors)
     return metrics
 
 
@@ -166,7 +166,7 @@ def scalar_names(config: Config) -> set[str]:
     return {*final, *tested, names.PEAK_MEMORY, names.TRIAL_SECONDS}
 
 
-def _interval(metric: str, measured: Measured) -> dict[str, float]:
+def mae_interval(metric: str, absolute_errors: np.ndarray) -> dict[str, float]:
     """Returns the 95 % interval of an MAE under the names of its ends."""
-    low, high = mean_interval(measured.absolute_errors)
+    low, high = mean_interval(absolute_errors)
     return {names.low(metric): max(low, 0.0), names.high(metric): high}

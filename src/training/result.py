@@ -7,7 +7,6 @@ from src.config.study_schema import Direction
 from src.core import names
 from src.core.names import State
 from src.records.terms import Terms
-from src.tracking.links import run_link
 from src.training.history import History
 
 
@@ -20,7 +19,6 @@ class TrialResult:
         metrics: Final scalars, as in MLflow; empty if infeasible.
         history: Its finished epochs.
         run_id: Its run in MLflow.
-        experiment_id: Its experiment in MLflow.
         infeasible: Reason why the configuration is infeasible, or empty.
         pruned: Reason why the trial was pruned, or empty.
         artifact_failure: Which files could not be stored, and why; or empty.
@@ -30,7 +28,6 @@ class TrialResult:
     metrics: dict[str, float]
     history: History
     run_id: str
-    experiment_id: str
     infeasible: str = ""
     pruned: str = ""
     artifact_failure: str = ""
@@ -48,11 +45,6 @@ class TrialResult:
         objective = self.terms.objective
         worst = math.inf if objective.direction is Direction.minimize else -math.inf
         return self.metrics.get(objective.metric, worst)
-
-    @property
-    def cost(self) -> float:
-        """The objective as a number to minimise; infinity if it is not finite."""
-        return self.terms.objective.cost(self.value)
 
     def headline(self) -> str:
         """Returns the objective with its interval, the gap, and the error without a model."""
@@ -76,7 +68,3 @@ class TrialResult:
             f"gap {gap:+.2f}; always guessing the median: "
             f"{metrics[names.MEDIAN_PREDICTOR_MAE]:.2f}."
         )
-
-    def page(self) -> str:
-        """Returns the link to the run on MLflow's page."""
-        return run_link(self.experiment_id, self.run_id)

@@ -1,6 +1,8 @@
 """Start of a trial: its data, its earlier epochs, its run and its model."""
 
 import functools
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from src.config import Config, configuration_hash, objective_of, run_name
 from src.core import names
@@ -9,7 +11,7 @@ from src.core.errors import UsageError
 from src.data import Dataset, prepare
 from src.model.backbone import fetch_weights
 from src.records.terms import Terms
-from src.tracking import Start, provenance
+from src.tracking import Run, Start, provenance, trial_runs
 from src.tracking.study import StudyStore
 from src.training.activations import Inputs, activation_inputs, picture_inputs, wants_activations
 from src.training.checkpoint import Checkpoint
@@ -27,7 +29,13 @@ def prepare_data(config: Config) -> Dataset:
         MissingFileError: If data or weights are missing.
         EnvironmentFaultError: If the picture cache cannot be written.
     """
-    _refuse_unknown_objective(config)
+    objective, known = config.study.objective, scalar_names(config)
+    if objective not in known:
+        fix = "fit.evaluate_test=true, or " if objective.startswith("test/") else ""
+        raise UsageError(
+            f"A trial does not log `{objective}`; it logs {', '.join(sorted(known))}. Received: "
+            f"study.objective={objective}. Fix: {fix}study.objective={names.BEST_VAL_MAE}"
+        )
     if config.study.run_id is None:  # else the sweep has compared them
         study = StudyStore(config.tracking.experiment, config.study.name)
         study.refuse_other_terms(Terms(config.target, objective_of(config.study)))
@@ -56,17 +64,32 @@ def finished_epochs(config: Config, checkpoint: Checkpoint) -> History:
     return history
 
 
-def run_start(config: Config, data_digest: str, history: History) -> Start:
-    """Returns how the run is opened: the one of a sweep, the interrupted one, or a new one."""
-    tags = {
-        names.STUDY: config.study.name,
-        names.CONFIGURATION_HASH: configuration_hash(config),
-        names.DATA_DIGEST: data_digest,
-        names.GIT_COMMIT: provenance.git_commit(),
-    }
-    if config.study.trial is not None:
-        tags[names.TRIAL] = str(config.study.trial)
-    return Start(run_name(config), tags, config.study.run_id or history.run_id or None)
+def open_runs(
+    configs: Sequence[Config], data_digest: str, histories: Sequence[History],
+    common_tags: Mapping[str, str] | None = None,
+) -> AbstractContextManager[list[Run]]:  # fmt: skip
+    """Opens runs, see `trial_runs`: those of a sweep, the interrupted ones, or new ones.
+
+    Args:
+        configs: Configurations of at least one trial.
+        data_digest: Digest of their faces; empty if these cannot be prepared.
+        histories: Earlier epochs of each trial.
+        common_tags: More tags of all runs.
+    """
+    starts = []
+    for config, history in zip(configs, histories, strict=True):
+        tags = {
+            names.STUDY: config.study.name,
+            names.CONFIGURATION_HASH: configuration_hash(config),
+            names.DATA_DIGEST: data_digest,
+            names.GIT_COMMIT: provenance.git_commit(),
+            **(common_tags or {}),
+        }
+        if config.study.trial is not None:
+            tags[names.TRIAL] = str(config.study.trial)
+        starts.append(Start(run_name(config), tags, config.study.run_id or history.run_id or None))
+    tracking = configs[0].tracking
+    return trial_runs(tracking.experiment, starts, tracking.system_metrics)
 
 
 def start_model(config: Config, dataset: Dataset) -> tuple[Program, Inputs]:
@@ -84,13 +107,3 @@ def start_model(config: Config, dataset: Dataset) -> tuple[Program, Inputs]:
         if activations is not None:
             return program, activations
     return start(is_cached=False), pictures
-
-
-def _refuse_unknown_objective(config: Config) -> None:
-    metric, known = config.study.objective, scalar_names(config)
-    if metric not in known:
-        fix = "fit.evaluate_test=true, or " if metric.startswith("test/") else ""
-        raise UsageError(
-            f"A trial does not log `{metric}`; it logs {', '.join(sorted(known))}. "
-            f"Received: study.objective={metric}. Fix: {fix}study.objective={names.BEST_VAL_MAE}"
-        )

@@ -2,14 +2,12 @@
 
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 
-from src.config import Config, objective_of
+from src.config import Config
 from src.core.errors import ExplainedError
 from src.core.signals import signals_interrupt
 from src.data import Dataset
 from src.data.epoch_batches import EpochBatches
-from src.tracking import Run, trial_run
 from src.tracking.checkpoints import checkpoint_folder
 from src.training import trial_logging
 from src.training.active import ActiveTrial
@@ -19,7 +17,7 @@ from src.training.finish import finish_trial, keeps_checkpoint
 from src.training.history import History
 from src.training.measurement import Measured
 from src.training.result import TrialResult
-from src.training.start import finished_epochs, prepare_data, run_start, start_model
+from src.training.start import finished_epochs, open_runs, prepare_data, start_model
 
 
 def run_trial(config: Config) -> TrialResult:
@@ -42,7 +40,7 @@ def run_trial(config: Config) -> TrialResult:
         dataset = _prepare(config)
         with open_checkpoint(checkpoint_folder(config, dataset.digest)) as checkpoint:
             history = finished_epochs(config, checkpoint)
-            with _open_run(config, dataset.digest, history) as run:
+            with open_runs([config], dataset.digest, [history]) as (run,):
                 trial = ActiveTrial(config, dataset, checkpoint, run, history)
                 trial_logging.log_start(trial)
                 result = _train(trial, history.run_id, started)
@@ -91,13 +89,5 @@ def _prepare(config: Config) -> Dataset:
     except ExplainedError:
         raise
     except Exception:
-        with _open_run(config, "", History("", (), objective_of(config.study))):
+        with open_runs([config], "", [History("")]):
             raise
-
-
-def _open_run(config: Config, data_digest: str, history: History) -> AbstractContextManager[Run]:
-    start = run_start(config, data_digest, history)
-    tracking = config.tracking
-    return trial_run(
-        tracking.experiment, start.name, start.tags, start.resume_id, tracking.system_metrics
-    )

@@ -52,7 +52,7 @@ def log_start(trial: ActiveTrial) -> None:
 
 def log_artifacts(
     trial: ActiveTrial, program: Program, measured: Mapping[str, Measured], cost: float,
-    may_be_best: bool, draws: Figures,
+    may_be_best: bool,
 ) -> str:  # fmt: skip
     """Stores the tables, figures and model of a trial. A failure of one does not stop the others.
 
@@ -64,7 +64,6 @@ def log_artifacts(
         measured: Parts of the data as that epoch predicts them.
         cost: See `Objective.cost`.
         may_be_best: Whether the trial can be the best of its study.
-        draws: Which trials store figures.
 
     Returns:
         The failures, or an empty text.
@@ -85,7 +84,7 @@ def log_artifacts(
             run.log_table(pd.DataFrame(bands), names.bands_file(name, column))
 
     def store_figures() -> None:
-        if draws is Figures.all or (draws is Figures.best and is_best()):
+        if trial.draws is Figures.all or (trial.draws is Figures.best and is_best()):
             title, history, target = run_name(config), trial.history, config.target
             curve = figures.learning_curve(history, title, target)
             run.log_figure(curve, names.LEARNING_CURVE_FILE)

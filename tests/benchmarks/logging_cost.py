@@ -26,7 +26,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 from src.records.terms import neutral_target
-from src.tracking import Run, Start, provenance, trial_run, trial_runs
+from src.tracking import Run, Start, provenance, trial_runs
 from src.tracking.store import open_store
 from src.tracking.study import StudyStore
 from src.training import figures
@@ -56,7 +56,7 @@ def main() -> None:
 
 def epoch_row() -> Row:
     """An epoch of one trial, as `Run.log_epochs` and as single values."""
-    with new_store(), trial_run(EXPERIMENT, "ours", {}, None, system_metrics=False) as run:
+    with new_store(), trial_runs(EXPERIMENT, [Start("ours", {})], system_metrics=False) as (run,):
         ours = median_seconds(lambda epoch: run.log_epochs([record(epoch)]))
     with new_store(), mlflow.start_run():
         theirs = median_seconds(log_epoch_by_values)
@@ -126,13 +126,12 @@ def log_many(num_runs: int, log_more: Callable[[Run, int], None] | None = None) 
     starts = [Start(name, TAGS, id_) for name, id_ in zip(names, ids, strict=True)]
     with trial_runs(EXPERIMENT, starts, system_metrics=False) as runs:
         for number, run in enumerate(runs):
-            with run.batch():
-                run.log_params(PARAMS)
-                run.log_epochs([record(epoch) for epoch in range(1, NUM_EPOCHS + 1)])
-                if log_more is not None:
-                    log_more(run, number)
-                run.log_final(FINAL)
-                run.close()
+            run.log_params(PARAMS)
+            run.log_epochs([record(epoch) for epoch in range(1, NUM_EPOCHS + 1)])
+            if log_more is not None:
+                log_more(run, number)
+            run.log_final(FINAL)
+            run.close()
 
 
 def log_one_batch(experiment_id: str, number: int) -> None:

@@ -2,13 +2,13 @@
 
 from mlflow.tracking import MlflowClient
 
-from src.tracking import trial_run
+from src.tracking import Start, trial_runs
 from src.tracking.lookup import studies
 from src.tracking.pages import local_file, log_page, page_address
 
 
 def test_page_is_complete_and_its_run_is_no_study(store) -> None:
-    with trial_run("faces", "eda", {"kind": "eda"}, None, system_metrics=False) as opened:
+    with trial_runs("faces", [Start("eda", {"kind": "eda"})], system_metrics=False) as (opened,):
         run_id = opened.id
         opened.log_final({"data/faces": 7})
         log_page(run_id, "eda.html", "<p>é</p>", {"ages": b"png"}, {"ages": "a,b\n1,2\n"})

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.tracking import MlflowClient
 
-from src.tracking import Run, Start, trial_run, trial_runs
+from src.tracking import Run, Start, trial_runs
 from src.tracking.study import StudyStore
 from tests.unit.tracking.stored_rows import everything
 
@@ -49,7 +49,7 @@ def log_all(run: Run, name: str) -> None:
     figure.subplots().plot([1, 2])
     run.log_figure(figure, "figures/curve.png")
     run.log_final({"best/val_mae": 4.5})
-    run.describe("**fine**")
+    run.set_tags({"mlflow.note.content": "**fine**"})
 
 
 def files(folder: Path) -> set[tuple[str, bytes]]:
@@ -73,7 +73,7 @@ def state(run: Run) -> tuple[str, str]:
 
 @contextmanager
 def busy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise MlflowException("locked", TEMPORARILY_UNAVAILABLE)
 
     with monkeypatch.context() as patched:
@@ -100,25 +100,23 @@ def calls(monkeypatch) -> list[str]:
     return seen
 
 
-@pytest.mark.parametrize("is_batch", [False, True])
-def test_runs_are_the_same_however_many_are_open(in_new_store, monkeypatch, is_batch: bool) -> None:
+def test_runs_are_the_same_however_many_are_open(in_new_store, monkeypatch) -> None:
     monkeypatch.setattr("time.time", lambda: 1.8e9)
     alone = in_new_store("one after another")
     for start in starts(*NAMES):
-        with trial_run(EXPERIMENT, start.name, start.tags, None, system_metrics=False) as run:
+        with trial_runs(EXPERIMENT, [start], system_metrics=False) as (run,):
             log_all(run, start.name)
     many = in_new_store("many")
     with trial_runs(EXPERIMENT, starts(*NAMES), system_metrics=False) as runs:
         for run, name in zip(runs, NAMES, strict=True):
-            with run.batch() if is_batch else nullcontext():
-                log_all(run, name)
+            log_all(run, name)
     assert everything(many) == everything(alone)
     assert files(many) == files(alone)
     assert {row[5] for row in everything(many)["runs"]} == {"FINISHED", "FAILED"}
 
 
 def test_trial_is_written_in_few_calls(store, calls) -> None:
-    with trial_run(EXPERIMENT, "a", {"study": "s"}, None, system_metrics=False) as run:
+    with trial_runs(EXPERIMENT, [Start("a", {"study": "s"})], system_metrics=False) as (run,):
         run.log_params({"a": 1})
         assert calls == ["create_run", "log_batch"]
         run.log_epochs([epoch(1, 9)])
@@ -128,26 +126,8 @@ def test_trial_is_written_in_few_calls(store, calls) -> None:
     assert calls[4:] == ["log_batch", "log_batch", "set_terminated"]
 
 
-def test_batch_and_end_of_a_run_are_one_call_each(store, calls) -> None:
-    with trial_runs(EXPERIMENT, starts("a"), system_metrics=False) as runs:
-        (run,) = runs
-        calls.clear()
-        with run.batch():
-            run.log_faces(FACES, source="/data", name="sample", digest="d")
-            run.log_params({"a": 1})
-            run.log_epochs([epoch(1, 9), epoch(2, 9)])
-            run.log_final({"b": 1})
-            run.describe("c")
-            run.close()
-            assert not calls
-            assert run.is_open
-        assert calls == ["log_inputs", "log_batch", "set_terminated"]
-        assert not run.is_open
-    assert state(run) == ("FINISHED", "COMPLETE")
-
-
 def test_file_is_replaced_whole_or_not_at_all(store, monkeypatch) -> None:
-    with trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run:
+    with trial_runs(EXPERIMENT, [Start("a", {})], system_metrics=False) as (run,):
         run.log_text("first", "notes/a.txt")
         run.log_text("second", "notes/a.txt")
         with monkeypatch.context() as patched:
@@ -215,7 +195,7 @@ def test_refused_values_are_not_sent_again(store) -> None:
     runs: list[Run] = []
 
     def log() -> None:
-        with trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run:
+        with trial_runs(EXPERIMENT, [Start("a", {})], system_metrics=False) as (run,):
             runs.append(run)
             run.log_final({"mae(val)": 9.0})
 
@@ -226,7 +206,7 @@ def test_refused_values_are_not_sent_again(store) -> None:
 
 def test_run_that_is_deleted_meanwhile_raises(store) -> None:
     def log() -> None:
-        with trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run:
+        with trial_runs(EXPERIMENT, [Start("a", {})], system_metrics=False) as (run,):
             MlflowClient().delete_run(run.id)
             run.log_epochs([epoch(1, 9)])
 
@@ -235,7 +215,7 @@ def test_run_that_is_deleted_meanwhile_raises(store) -> None:
 
 
 def test_run_whose_end_could_not_be_written_is_still_open(store, monkeypatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
     with trial_runs(EXPERIMENT, starts("a"), system_metrics=False) as runs:
@@ -271,7 +251,7 @@ def test_each_trial_ends_in_its_own_state(store) -> None:
      (ZeroDivisionError, ("FAILED", "FAILED"))],
 )  # fmt: skip
 def test_exception_ends_open_runs_and_loses_none_of_their_values(
-    store, fault: type[BaseException], ending: tuple[str, str]
+    store, monkeypatch, fault: type[BaseException], ending: tuple[str, str]
 ) -> None:
     runs: list[Run] = []
 
@@ -279,9 +259,9 @@ def test_exception_ends_open_runs_and_loses_none_of_their_values(
         with trial_runs(EXPERIMENT, starts("a", "b"), system_metrics=False) as opened:
             runs.extend(opened)
             runs[0].close()
-            with runs[1].batch():
+            with busy(monkeypatch):
                 runs[1].log_epochs([epoch(1, 9)])
-                raise fault
+            raise fault
 
     with pytest.raises(fault):
         run_into_it()
@@ -292,7 +272,7 @@ def test_exception_ends_open_runs_and_loses_none_of_their_values(
 
 
 def test_epochs_are_queued_while_the_store_is_busy(store, monkeypatch, capsys) -> None:
-    with trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run:
+    with trial_runs(EXPERIMENT, [Start("a", {})], system_metrics=False) as (run,):
         with busy(monkeypatch):
             run.log_epochs([epoch(1, 9)])
             run.log_epochs([epoch(2, 9)])
@@ -303,7 +283,10 @@ def test_epochs_are_queued_while_the_store_is_busy(store, monkeypatch, capsys) -
 
 
 def test_queued_epochs_are_written_with_the_end(store, monkeypatch) -> None:
-    with trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run, busy(monkeypatch):
+    with (
+        trial_runs(EXPERIMENT, [Start("a", {})], system_metrics=False) as (run,),
+        busy(monkeypatch),
+    ):
         run.log_epochs([epoch(1, 9)])
     assert fetch(run).data.metrics["mae/val"] == 9
 
@@ -318,7 +301,7 @@ def test_all_but_epochs_is_retried_until_the_store_accepts_it(store, monkeypatch
             raise MlflowException("locked", TEMPORARILY_UNAVAILABLE)
         return write(*arguments, **keywords)
 
-    with trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run:
+    with trial_runs(EXPERIMENT, [Start("a", {})], system_metrics=False) as (run,):
         monkeypatch.setattr(MlflowClient, "log_batch", busy_twice)
         run.log_params({"a": 1})
         assert len(tries) == 3
@@ -330,7 +313,7 @@ def test_failing_store_is_printed_and_the_first_exception_is_raised(
 ) -> None:
     runs: list[Run] = []
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError("No space left on device")
 
     def run_into_it() -> None:
@@ -357,7 +340,7 @@ def test_system_metrics_are_recorded_with_the_first_run(store, monkeypatch) -> N
 
 def test_failing_system_metrics_end_no_trial(store, monkeypatch, capsys) -> None:
     monkeypatch.setattr("src.tracking.runs.SystemMetricsMonitor", lambda *_, **__: 1 / 0)
-    with trial_run(EXPERIMENT, "a", {}, None, system_metrics=True) as run:
+    with trial_runs(EXPERIMENT, [Start("a", {})], system_metrics=True) as (run,):
         pass
     assert state(run) == ("FINISHED", "COMPLETE")
     assert "not recorded: division by zero" in capsys.readouterr().err
@@ -367,7 +350,7 @@ def test_faces_are_described_as_mlflow_does(store) -> None:
     from mlflow.data.pandas_dataset import from_pandas
 
     faces = pd.DataFrame({"file_name": ["a.png"] * 3000, "age": 3.0, "split": "val"})
-    with trial_run(EXPERIMENT, "a", {}, None, system_metrics=False) as run:
+    with trial_runs(EXPERIMENT, [Start("a", {})], system_metrics=False) as (run,):
         run.log_faces(faces, source="/data", name="many", digest="m")
     (seen,) = fetch(run).inputs.dataset_inputs
     theirs = from_pandas(faces, source="/data", name="many", digest="m").to_dict()

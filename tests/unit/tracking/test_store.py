@@ -8,7 +8,7 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
-from src.tracking.store import mend_stale_runs, open_store, process_tags
+from src.tracking.store import local_folder, mend_stale_runs, open_store, process_tags
 
 pytestmark = pytest.mark.slow
 
@@ -99,3 +99,18 @@ def test_only_runs_of_dead_processes_of_this_host_are_mended(store: Path) -> Non
     )
     assert runs["dead"].info.end_time == runs["dead"].info.start_time
     assert runs["dead after an epoch"].info.end_time == now + 5000
+
+
+@pytest.mark.parametrize(
+    ("uri", "folder"),
+    [
+        ("mlruns/artifacts/1/artifacts", Path("mlruns/artifacts/1/artifacts")),
+        ("/a place/1", Path("/a place/1")),
+        ("file:///a%20place/1", Path("/a place/1")),
+        ("mlflow-artifacts:/1/artifacts", None),
+        ("s3://bucket/1", None),
+        ("", None),
+    ],
+)
+def test_only_folders_of_this_machine_are_local(uri: str, folder: Path | None) -> None:
+    assert local_folder(uri) == folder

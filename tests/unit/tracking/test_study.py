@@ -13,7 +13,7 @@ from src.core.errors import UsageError
 from src.core.names import State
 from src.records.terms import Terms
 from src.tracking import Run
-from src.tracking.runs import trial_run
+from src.tracking.runs import Start, trial_runs
 from src.tracking.store import process_tags
 from src.tracking.study import StudyStore, terms_tags
 
@@ -73,9 +73,8 @@ def test_running_trial_belongs_to_its_host(store: StudyStore, host: str) -> None
 
 def test_trial_does_not_resume_a_run_of_another_experiment(store: StudyStore) -> None:
     run_id = store.create_trial("trial 1", {"configuration_hash": "h"})
-    with trial_run(
-        "another", "trial 1", {"configuration_hash": "h"}, resume_id=run_id, system_metrics=False
-    ) as run:
+    start = Start("trial 1", {"configuration_hash": "h"}, resume_id=run_id)
+    with trial_runs("another", [start], system_metrics=False) as (run,):
         assert run.id != run_id
     assert store.trial(run_id).state is State.WAITING
 
