@@ -16,8 +16,7 @@ def log_page(
     run_id: str,
     name: str,
     html: str,
-    pictures: Mapping[str, bytes],
-    tables: Mapping[str, str],
+    files: Mapping[str, bytes],
     folder: str = "",
 ) -> None:
     """Adds a page to the artifacts of a run; one of the same name is replaced.
@@ -26,16 +25,13 @@ def log_page(
         run_id: Any run's.
         name: File name of the page, such as `eda.html`.
         html: The page.
-        pictures: PNG files by name without suffix; they go to `figures/`.
-        tables: CSV texts by name without suffix; they go to `tables/`.
+        files: Figures and tables that belong to it, by path.
         folder: Folder in the run's artifacts; empty for their root.
     """
     client, root = MlflowClient(), f"{folder}/" if folder else ""
     client.log_text(run_id, html, f"{root}{name}")
-    for picture, content in pictures.items():
-        client.log_stream(run_id, io.BytesIO(content), f"{root}figures/{picture}.png")
-    for table, text in tables.items():
-        client.log_text(run_id, text, f"{root}tables/{table}.csv")
+    for path, content in files.items():
+        client.log_stream(run_id, io.BytesIO(content), f"{root}{path}")
 
 
 @patient

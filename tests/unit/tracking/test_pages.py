@@ -11,8 +11,13 @@ def test_page_is_complete_and_its_run_is_no_study(store) -> None:
     with trial_run("faces", "eda", {"kind": "eda"}, None, system_metrics=False) as opened:
         run_id = opened.id
         opened.log_final({"data/faces": 7})
-        log_page(run_id, "eda.html", "<p>é</p>", {"ages": b"png"}, {"ages": "a,b\n1,2\n"})
-        log_page(run_id, "more.html", "<p></p>", {}, {}, folder="more")
+        log_page(
+            run_id,
+            "eda.html",
+            "<p>é</p>",
+            {"figures/ages.png": b"png", "tables/ages.csv": b"a,b\n1,2\n"},
+        )
+        log_page(run_id, "more.html", "<p></p>", {}, folder="more")
     run = MlflowClient().get_run(run_id)
     assert run.info.status == "FINISHED"
     assert run.data.tags["kind"] == "eda"
