@@ -12,10 +12,8 @@ from src.data.sample import data_set_folder
 from src.pages.html import as_html
 from src.pages.markdown import as_markdown
 from src.records.tables import as_csv
-from src.tracking.pages import local_file, log_page, page_address
+from src.tracking.pages import log_page
 
-_PAGE = "report.html"
-_FOLDER = "report"
 _BEGIN = "<!-- Written by `make report`; write above or below, not in between. -->"
 _END = "<!-- End of what `make report` writes. -->"
 
@@ -47,13 +45,11 @@ def publish(study: StudyData, folder: Path) -> tuple[str, Path | None, str]:
     report = f"{before}{_BEGIN}\n{as_markdown(public)}{_END}{after}"
     (folder / "README.md").write_text(report, encoding="utf-8")
     html = as_html(public)
-    (folder / _PAGE).write_text(html, encoding="utf-8")
+    (folder / "report.html").write_text(html, encoding="utf-8")
     if not study.parent_id:
         return document.summary, None, ""
     local = as_html(document) if faces else html
-    log_page(study.parent_id, _PAGE, local, files, _FOLDER)
-    file = f"{_FOLDER}/{_PAGE}"
-    return document.summary, local_file(study.parent_id, file), page_address(study.parent_id, file)
+    return document.summary, *log_page(study.parent_id, "report/report.html", local, files)
 
 
 def _around_report(readme: Path) -> tuple[str, str]:

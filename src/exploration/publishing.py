@@ -10,9 +10,7 @@ from src.exploration.page import document
 from src.exploration.survey import Survey, survey
 from src.pages.html import as_html
 from src.tracking import trial_run
-from src.tracking.pages import local_file, log_page, page_address
-
-_FILE = "eda.html"
+from src.tracking.pages import log_page
 
 
 def explore(config: Config) -> tuple[str, Path | None, str]:
@@ -29,6 +27,7 @@ def explore(config: Config) -> tuple[str, Path | None, str]:
     """
     found = survey(config.data, config.target)
     page = document(found)
+    html, files = as_html(page), page.files
     shown = {
         key: value for key, value in flatten(config).items() if key.startswith(("data.", "target."))
     }
@@ -37,8 +36,7 @@ def explore(config: Config) -> tuple[str, Path | None, str]:
         run.log_params(shown)
         run.log_final(_metrics(found))
         run.set_tags({names.DATA_DIGEST: found.digest, names.NOTE: page.summary})
-        log_page(run.id, _FILE, as_html(page), page.files)
-    return page.summary, local_file(run.id, _FILE), page_address(run.id, _FILE)
+        return page.summary, *log_page(run.id, "eda.html", html, files)
 
 
 def _metrics(found: Survey) -> dict[str, float]:
