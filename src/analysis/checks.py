@@ -97,17 +97,13 @@ def _infeasible(study: StudyData) -> Check:
 
 
 def _curves(study: StudyData) -> Check:
-    late = total = 0
-    for trial in study.compared:
-        val = study.curve(trial)[names.VAL_MAE].to_numpy(float)
-        if len(val) < 3 or np.isnan(val).all():
-            continue
-        total += 1
-        late += int(np.nanargmin(val) + 1 > (1 - _LATE_SHARE) * len(val))
-    if not total:
+    curves = [study.curve(trial)[names.VAL_MAE].to_numpy(float) for trial in study.compared]
+    judged = [val for val in curves if len(val) >= 3 and not np.isnan(val).all()]
+    if not judged:
         return False, "No curve has three epochs."
+    late = sum(int(np.nanargmin(val) + 1 > (1 - _LATE_SHARE) * len(val)) for val in judged)
     words = (
-        f"In {late} of {total} trials the best epoch is in the last tenth: "
+        f"In {late} of {len(judged)} trials the best epoch is in the last tenth: "
         f"{'longer training could change the ranking' if late else 'none was still improving'}."
     )
-    return late <= total / 4, words
+    return late <= len(judged) / 4, words

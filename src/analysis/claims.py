@@ -51,13 +51,8 @@ def conclusions_section(study: StudyData, judgements: Sequence[Judgement]) -> Se
     """Returns the section; without blocks if there are no claims."""
     if not judgements:
         return Section("Conclusions", [])
-    cells = pd.DataFrame(
-        {
-            "claim": [each.claim.says for each in judgements],
-            "answer": [str(each.answer) for each in judgements],
-            "evidence": [each.reason for each in judgements],
-        }
-    )
+    rows = [(each.claim.says, str(each.answer), each.reason) for each in judgements]
+    cells = pd.DataFrame(rows, columns=["claim", "answer", "evidence"])
     caption = (
         "Supported: the whole interval is on the claimed side. Contradicted: none of it is. All "
         "intervals hold together with 95 % (Bonferroni). Effects are adjusted for the other "

@@ -9,13 +9,11 @@ from src.analysis.study_data import StudyData
 from src.core.errors import UsageError
 from src.data.decoding import thumbnail
 from src.data.sample import data_set_folder
-from src.pages.html import as_html, picture_png
+from src.pages.html import as_html
 from src.pages.markdown import as_markdown
 from src.records.tables import as_csv
-from src.tracking.pages import local_file, log_page, page_address
+from src.tracking.pages import log_page
 
-_PAGE = "report.html"
-_FOLDER = "report"
 _BEGIN = "<!-- Written by `make report`; write above or below, not in between. -->"
 _END = "<!-- End of what `make report` writes. -->"
 
@@ -38,26 +36,20 @@ def publish(study: StudyData, folder: Path) -> tuple[str, Path | None, str]:
     before, after = _around_report(folder / "README.md")
     faces = _worst_faces(study)
     document = study_document(study, faces)
-    pictures = {picture.name: picture_png(picture) for picture in document.pictures}
-    tables = {table.name: table.csv for table in document.tables}
-    tables["trials"] = as_csv(study.trials, study.terms.objective)
-    for part in ("figures", "tables"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
-    for name, content in pictures.items():
-        (folder / f"figures/{name}.png").write_bytes(content)
-    for name, text in tables.items():
-        (folder / f"tables/{name}.csv").write_text(text, encoding="utf-8")
+    trials = as_csv(study.trials, study.terms.objective)
+    files = document.files | {"tables/trials.csv": trials.encode()}
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
     public = document.without_faces()
     report = f"{before}{_BEGIN}\n{as_markdown(public)}{_END}{after}"
     (folder / "README.md").write_text(report, encoding="utf-8")
-    html = as_html(public, pictures)
-    (folder / _PAGE).write_text(html, encoding="utf-8")
+    html = as_html(public)
+    (folder / "report.html").write_text(html, encoding="utf-8")
     if not study.parent_id:
         return document.summary, None, ""
-    local = as_html(document, pictures) if faces else html
-    log_page(study.parent_id, _PAGE, local, pictures, tables, _FOLDER)
-    file = f"{_FOLDER}/{_PAGE}"
-    return document.summary, local_file(study.parent_id, file), page_address(study.parent_id, file)
+    local = as_html(document) if faces else html
+    return document.summary, *log_page(study.parent_id, "report/report.html", local, files)
 
 
 def _around_report(readme: Path) -> tuple[str, str]:

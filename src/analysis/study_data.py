@@ -116,8 +116,7 @@ class StudyData:
         configurations = [
             tuple(trial.params.get(key, "") for key in self.keys) for trial in self.compared
         ]
-        distinct = list(dict.fromkeys(configurations))
-        return tuple(map(distinct.index, configurations))
+        return tuple(pd.factorize(pd.Series(configurations, dtype=object))[0].tolist())
 
     @property
     def num_pruned(self) -> int:

@@ -10,14 +10,9 @@ from src.data.inspection import MEASURES
 from src.data.splits import PARTS
 from src.exploration import figures, gallery
 from src.exploration.implications import implications, percent, rank_correlation
-from src.exploration.labels import (
-    band_counts,
-    chance_distance,
-    describe,
-    seed_labels,
-)
+from src.exploration.labels import band_counts, chance_distance, describe, seed_labels
 from src.exploration.survey import Survey
-from src.pages.blocks import Block, Document, Formats, Picture, Section, Table, Text, formatted
+from src.pages.blocks import Block, Document, Formats, Picture, Section, Table, Text
 
 _TRAITS = {
     "gray": "99 of 100 pixels have channels within 8 levels of each other.",
@@ -84,11 +79,11 @@ def _labels(survey: Survey) -> list[Block]:
         ),
         Table(
             f"{column}_statistics",
-            formatted(values, formats),
+            values,
             f"In {survey.target.unit}; sd with n − 1. The first line counts every row with a "
             "usable label, with or without a picture."
             + (" The seed study's are in src/data/seed_ages.csv." if seed is not None else ""),
-            values=values,
+            formats,
             muted=[len(values) - 1] if seed is not None else [],
         ),
         _bands(survey, f"{name} band", seed),
@@ -108,8 +103,7 @@ def _bands(survey: Survey, heading: str, seed: np.ndarray | None) -> Table:
         for part in PARTS:
             values[part] = band_counts(survey.part(part)["label"].to_numpy(), bands)
     formats: Formats = {name: percent if "share" in name else "{:,}" for name in values.columns[1:]}
-    cells = formatted(values, formats)
-    return Table(f"{survey.target.column}_bands", cells, f"{caption}.", values=values)
+    return Table(f"{survey.target.column}_bands", values, f"{caption}.", formats)
 
 
 def _pictures(survey: Survey) -> list[Block]:
@@ -154,9 +148,8 @@ def _sizes(faces: pd.DataFrame) -> Table:
     sizes = faces.groupby(["width", "height"]).size().sort_values(ascending=False, kind="stable")
     values = sizes.rename("faces").reset_index()
     values = values.rename(columns={"width": "width (px)", "height": "height (px)"})
-    cells = formatted(values.head(10), {"faces": "{:,}"})
     caption = f"The most frequent of {len(values):,} sizes."
-    return Table("size_counts", cells, caption, values=values)
+    return Table("size_counts", values, caption, {"faces": "{:,}"}, values.head(10))
 
 
 def _measures(survey: Survey) -> Table:
@@ -170,10 +163,10 @@ def _measures(survey: Survey) -> Table:
     formats = dict.fromkeys(("mean", "sd", "5 %", "median", "95 %"), "{:.1f}")
     return Table(
         "measures",
-        formatted(values, {**formats, heading: lambda rho: f"{rho:+.2f}".replace("-", "−")}),
+        values,
         "Of the original files. The rank correlation (Spearman) is 0 for a measure without "
         f"information on {survey.target.name}, ±1 for one that orders the faces by it.",
-        values=values,
+        {**formats, heading: lambda rho: f"{rho:+.2f}".replace("-", "−")},
     )
 
 
@@ -183,12 +176,12 @@ def _traits(flags: dict[str, pd.Series]) -> Table:
     values = values.reset_index(names="trait")
     return Table(
         "trait_shares",
-        formatted(values, {"share": percent}),
+        values,
         "Frequency of each trait. The face detector makes errors: it finds none in 5 % of aligned "
         "photographs. Of faces that it had found it missed 94 % tilted by 30°, 85 % with one half "
         "covered, 38 % with covered eyes, 20 % with a covered mouth. Its results for drawn faces "
         "are meaningless.",
-        values=values,
+        {"share": percent},
     )
 
 
@@ -213,11 +206,11 @@ def _split(survey: Survey) -> list[Block]:
         ),
         Table(
             "parts",
-            formatted(values, formats),
+            values,
             f"data.split.method={survey.data.split.method}. Distance: largest gap between a "
             f"part's line and that of {parts[0]} (Kolmogorov–Smirnov); by chance: a random split "
             "exceeds it in 1 of 20 cases.",
-            values=values,
+            formats,
         ),
     ]
 
@@ -230,7 +223,7 @@ def _faults(survey: Survey) -> list[Block]:
         values["rows"] = values["rows"].str.removeprefix("rows ")
         formats = dict.fromkeys(("lowest", "highest", "difference"), "{:g}")
         caption = f"{len(values):,} pictures with several labels, in {unit}."
-        table = Table("conflicting_duplicates", formatted(values, formats), caption, values=values)
+        table = Table("conflicting_duplicates", values, caption, formats)
         blocks += [table, gallery.conflicts(survey)]
     pairs = survey.near_duplicates
     if len(pairs):
@@ -246,8 +239,8 @@ def _faults(survey: Survey) -> list[Block]:
             "quality (shrunk to 16 × 16 px they correlate with 0.995 or more)."
         )
         values = pairs.rename(columns=lambda name: name.replace("label", column))
-        blocks.append(Table("near_duplicates", cells, caption, values=values))
-        blocks.append(gallery.near_duplicates(survey))
+        table = Table("near_duplicates", values, caption, shown=cells)
+        blocks += [table, gallery.near_duplicates(survey)]
     return blocks
 
 
@@ -260,10 +253,11 @@ def _findings(survey: Survey) -> Block:
     cells = cells.sort_values("number", ascending=False, kind="stable")
     return Table(
         "findings",
-        formatted(cells, {"number": "{:,}"}),
+        findings.rename(columns={"label_text": survey.target.text_column}),
         "Rows that were dropped, or kept although remarkable, numbered from 1. Duplicates have the "
         "same bytes; conflicting ones have another label. The CSV lists every row.",
-        values=findings.rename(columns={"label_text": survey.target.text_column}),
+        {"number": "{:,}"},
+        cells,
     )
 
 

@@ -8,11 +8,9 @@ from src.core import names
 from src.exploration.labels import describe
 from src.exploration.page import document
 from src.exploration.survey import Survey, survey
-from src.pages.html import as_html, picture_png
+from src.pages.html import as_html
 from src.tracking import Start, trial_runs
-from src.tracking.pages import local_file, log_page, page_address
-
-_FILE = "eda.html"
+from src.tracking.pages import log_page
 
 
 def explore(config: Config) -> tuple[str, Path | None, str]:
@@ -29,9 +27,7 @@ def explore(config: Config) -> tuple[str, Path | None, str]:
     """
     found = survey(config.data, config.target)
     page = document(found)
-    html = as_html(page)
-    pictures = {picture.name: picture_png(picture) for picture in page.pictures}
-    tables = {table.name: table.csv for table in page.tables}
+    html, files = as_html(page), page.files
     shown = {
         key: value for key, value in flatten(config).items() if key.startswith(("data.", "target."))
     }
@@ -40,8 +36,7 @@ def explore(config: Config) -> tuple[str, Path | None, str]:
         run.log_params(shown)
         run.log_final(_metrics(found))
         run.set_tags({names.DATA_DIGEST: found.digest, names.NOTE: page.summary})
-        log_page(run.id, _FILE, html, pictures, tables)
-    return page.summary, local_file(run.id, _FILE), page_address(run.id, _FILE)
+        return page.summary, *log_page(run.id, "eda.html", html, files)
 
 
 def _metrics(found: Survey) -> dict[str, float]:

@@ -1,11 +1,18 @@
 """Blocks of a document: text, pictures, tables and faces."""
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+
+_DPI = 130
+
+Formats = Mapping[str, str | Callable[[Any], str]]
+"""Format of columns: format strings such as `{:.2f}`, or functions."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,13 @@ class Picture:
     caption: str
     interactive: Mapping[str, Any] | None = field(default=None, repr=False)
 
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as a PNG file."""
+        stream = io.BytesIO()
+        self.figure.savefig(stream, format="png", dpi=_DPI)
+        return stream.getvalue()
+
 
 @dataclass(frozen=True)
 class Table:
@@ -39,25 +53,35 @@ class Table:
 
     Attributes:
         name: File name without suffix; unique in the document.
-        cells: The displayed text; the columns are the headings.
+        values: Content of the CSV.
         caption: Meaning of the columns; plain text.
-        values: The same as numbers for the CSV; None to use the cells.
+        formats: Formats of the displayed columns; the others are text.
+        shown: Displayed table, if it is not that of the CSV; the columns are the headings.
         marked: Indices of highlighted rows.
         muted: Indices of rows for comparison.
     """
 
     name: str
-    cells: pd.DataFrame
-    caption: str = ""
-    values: pd.DataFrame | None = None
+    values: pd.DataFrame
+    caption: str
+    formats: Formats = field(default_factory=dict)
+    shown: pd.DataFrame | None = None
     marked: Sequence[int] = ()
     muted: Sequence[int] = ()
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """The displayed text; a dash for NaN in the columns that have a format."""
+        cells = (self.values if self.shown is None else self.shown).copy()
+        for name, how in self.formats.items():
+            write = how.format if isinstance(how, str) else how
+            cells[name] = ["–" if pd.isna(value) else write(value) for value in cells[name]]
+        return cells
 
     @property
     def csv(self) -> str:
         """The values as CSV."""
-        values = self.cells if self.values is None else self.values
-        return values.to_csv(index=False, lineterminator="\n")
+        return self.values.to_csv(index=False, lineterminator="\n")
 
 
 @dataclass(frozen=True)
@@ -76,21 +100,6 @@ class Faces:
 
 
 Block = Text | Picture | Table | Faces
-
-
-Formats = Mapping[str, str | Callable[[Any], str]]
-"""Format of columns: format strings such as `{:.2f}`, or functions."""
-
-
-def formatted(values: pd.DataFrame, formats: Formats) -> pd.DataFrame:
-    """Returns the table with these columns as text; a dash for NaN."""
-    writers = {name: how.format if isinstance(how, str) else how for name, how in formats.items()}
-    return values.assign(
-        **{
-            name: ["–" if pd.isna(value) else write(value) for value in values[name]]
-            for name, write in writers.items()
-        }
-    )
 
 
 @dataclass(frozen=True)
@@ -124,6 +133,12 @@ class Document:
     def tables(self) -> list[Table]:
         """All tables, in reading order."""
         return [block for block in self._blocks() if isinstance(block, Table)]
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Figures and tables as files, by path: `figures/<name>.png` and `tables/<name>.csv`."""
+        figures = {f"figures/{picture.name}.png": picture.png for picture in self.pictures}
+        return figures | {f"tables/{table.name}.csv": table.csv.encode() for table in self.tables}
 
     def without_faces(self) -> "Document":
         """Returns the document without pictures of people, to be shared."""

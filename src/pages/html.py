@@ -1,8 +1,6 @@
 """Rendering of a document as one HTML file that works offline."""
 
 import base64
-import io
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +10,25 @@ from markupsafe import Markup
 from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
-from src.pages.blocks import Document, Picture, Table
+from src.pages.blocks import Document, Table
 from src.pages.markdown import is_numeric
 
-_DPI = 130
 _LONG = 24  # characters; columns with longer cells are wrapped
 
 
-def as_html(document: Document, pictures: Mapping[str, bytes] | None = None) -> str:
-    """Returns the document with all pictures, data and scripts embedded.
-
-    Args:
-        document: The document.
-        pictures: PNG files of its figures by name; None to draw them.
-    """
-    drawn = pictures or {picture.name: picture_png(picture) for picture in document.pictures}
+def as_html(document: Document) -> str:
+    """Returns the document with all pictures, data and scripts embedded."""
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     environment.filters |= {
         "markdown": _markdown,
         "data_uri": _data_uri,
         "spec": _script_json,
         "column_styles": _column_styles,
-        "kind": lambda block: type(block).__name__,
     }
     is_interactive = any(picture.interactive for picture in document.pictures)
     script = Markup(get_plotlyjs()) if is_interactive else ""  # noqa: S704 our own
     template = environment.get_template("template.html")
-    return template.render(document=document, drawn=drawn, plotly=script)
-
-
-def picture_png(picture: Picture) -> bytes:
-    """Returns the figure as a PNG file."""
-    stream = io.BytesIO()
-    picture.figure.savefig(stream, format="png", dpi=_DPI)
-    return stream.getvalue()
+    return template.render(document=document, plotly=script)
 
 
 def _markdown(text: str) -> Markup:

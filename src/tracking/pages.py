@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mlflow import MlflowClient
 
@@ -13,39 +13,24 @@ from src.tracking.store import local_folder
 
 @patient
 def log_page(
-    run_id: str,
-    name: str,
-    html: str,
-    pictures: Mapping[str, bytes],
-    tables: Mapping[str, str],
-    folder: str = "",
-) -> None:
+    run_id: str, file: str, html: str, files: Mapping[str, bytes]
+) -> tuple[Path | None, str]:
     """Adds a page to the artifacts of a run; one of the same name is replaced.
 
     Args:
         run_id: Any run's.
-        name: File name of the page, such as `eda.html`.
+        file: Path of the page in the run's artifacts, such as `eda.html`.
         html: The page.
-        pictures: PNG files by name without suffix; they go to `figures/`.
-        tables: CSV texts by name without suffix; they go to `tables/`.
-        folder: Folder in the run's artifacts; empty for their root.
+        files: Figures and tables that belong to it, by path relative to the page's folder.
+
+    Returns:
+        The page's path on this machine, None if artifacts are not on this machine; its address in
+        MLflow.
     """
-    client, root = MlflowClient(), f"{folder}/" if folder else ""
-    client.log_text(run_id, html, f"{root}{name}")
-    for picture, content in pictures.items():
-        client.log_stream(run_id, io.BytesIO(content), f"{root}figures/{picture}.png")
-    for table, text in tables.items():
-        client.log_text(run_id, text, f"{root}tables/{table}.csv")
-
-
-@patient
-def local_file(run_id: str, file: str) -> Path | None:
-    """Returns an artifact's path on this machine; None if artifacts are not on this machine."""
-    folder = local_folder(MlflowClient().get_run(run_id).info.artifact_uri)
-    return None if folder is None else folder / file
-
-
-@patient
-def page_address(run_id: str, file: str = "") -> str:
-    """Returns the link to a run, or to one of its artifacts, on MLflow's page."""
-    return run_link(MlflowClient().get_run(run_id).info.experiment_id, run_id, file)
+    client, folder = MlflowClient(), PurePosixPath(file).parent
+    client.log_text(run_id, html, file)
+    for path, content in files.items():
+        client.log_stream(run_id, io.BytesIO(content), str(folder / path))
+    info = client.get_run(run_id).info
+    root = local_folder(info.artifact_uri)
+    return None if root is None else root / file, run_link(info.experiment_id, run_id, file)

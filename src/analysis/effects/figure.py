@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from src.analysis import style
-from src.analysis.effects.numbers import LABELS, Effect, Effects, unit_of
+from src.analysis.effects.numbers import ALPHA, LABELS, Effect, Effects, unit_of
 from src.analysis.formatting import short, with_unit
 from src.analysis.study_data import StudyData
 from src.analysis.style import MUTED, TRAIN, VAL, WIDTH, legend_below
@@ -142,7 +142,7 @@ def _effect_line(axes: Axes, index: int, effect: Effect) -> None:
         axes.annotate(f" {note}", place, fontsize=9, va="center")
         return
     ends = estimate.low, estimate.high
-    style.draw_interval(axes, index, estimate.value, *ends, is_filled=effect.is_significant)
+    style.draw_interval(axes, index, estimate.value, *ends, is_filled=effect.p_adjusted < ALPHA)
 
 
 def _objective_label(study: StudyData) -> str:

@@ -1,6 +1,5 @@
 """Hyperparameters as factors of a linear model of the trials."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -171,13 +170,6 @@ def confounded_with(
 
 def always_changed_with(model: Sequence[Factor], factor: Factor) -> tuple[str, ...]:
     """Returns the hyperparameters that differ in every pair of trials that differs in this one."""
-    pairs = [
-        (one, other)
-        for one, other in itertools.combinations(range(len(factor.texts)), 2)
-        if factor.texts[one] != factor.texts[other]
-    ]
-    return tuple(
-        each.key
-        for each in model
-        if each is not factor and all(each.texts[one] != each.texts[other] for one, other in pairs)
-    )
+    differs = {each.key: np.not_equal.outer(each.texts, each.texts) for each in model}
+    pairs = differs.pop(factor.key)
+    return tuple(key for key, its in differs.items() if its[pairs].all())

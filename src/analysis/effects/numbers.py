@@ -7,13 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy import special
 
-from src.analysis.effects.hyperparameters import (
-    Factor,
-    confounded_with,
-    design,
-    factors,
-    in_design,
-)
+from src.analysis.effects.hyperparameters import Factor, confounded_with, design, factors, in_design
 from src.analysis.study_data import StudyData
 from src.config.study_schema import ClaimOutcome
 from src.core import names
@@ -31,8 +25,10 @@ LABELS = {
     ClaimOutcome.gap: "generalisation gap",
     ClaimOutcome.seconds_per_epoch: "time per epoch",
 }
+ALPHA = 0.05
+"""Effects and interactions with a smaller adjusted p-value are significant."""
+
 _PARTS = {ClaimOutcome.val_mae: ("val",), ClaimOutcome.gap: ("val", "train")}
-_ALPHA = 0.05
 _MIN_TRIALS_FOR_IMPORTANCE = 20
 _NUM_TREES = 50
 
@@ -61,11 +57,6 @@ class Effect:
     p_adjusted: float
     confounded_with: tuple[str, ...]
 
-    @property
-    def is_significant(self) -> bool:
-        """True if it is significant after correction for all tests."""
-        return bool(self.p_adjusted < _ALPHA)
-
 
 @dataclass(frozen=True)
 class Interaction:
@@ -83,11 +74,6 @@ class Interaction:
     outcome: ClaimOutcome
     p_adjusted: float
     largest: float
-
-    @property
-    def is_significant(self) -> bool:
-        """True if it is significant after correction for all tests."""
-        return bool(self.p_adjusted < _ALPHA)
 
 
 @dataclass(frozen=True)
@@ -206,7 +192,7 @@ def _smallest_detectable(effects: Sequence[Effect], num_pairs: int) -> float:
         return np.nan
     error = float(np.median([estimate.standard_error for estimate in estimates]))
     freedom = float(np.median([estimate.degrees_of_freedom for estimate in estimates]))
-    tail = 1 - _ALPHA / 2 / num_tests
+    tail = 1 - ALPHA / 2 / num_tests
     return float(special.stdtrit(freedom, tail) + special.stdtrit(freedom, 0.8)) * error
 
 

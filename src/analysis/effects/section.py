@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from src.analysis.effects import figure
-from src.analysis.effects.numbers import LABELS, Effect, Effects, unit_of
+from src.analysis.effects.numbers import ALPHA, LABELS, Effect, Effects, unit_of
 from src.analysis.formatting import capitalized, count, interval, number, short
 from src.analysis.study_data import StudyData
 from src.config.study_schema import ClaimOutcome
@@ -124,11 +124,11 @@ def _table(effects: Effects, terms: Terms) -> Table:
     )  # fmt: skip
     return Table(
         "effects",
-        cells,
+        values,
         "Bold: significant after correction for all effects and interactions (Holm, 5 % "
         "together). Each interval has 95 % confidence by itself.",
-        values,
-        marked=[index for index, each in enumerate(shown) if each.is_significant],
+        shown=cells,
+        marked=[index for index, each in enumerate(shown) if each.p_adjusted < ALPHA],
     )
 
 
@@ -139,7 +139,7 @@ def _confounded(effect: Effect) -> str:
 
 
 def _interactions(effects: Effects, terms: Terms) -> str:
-    significant = [each for each in effects.interactions if each.is_significant]
+    significant = [each for each in effects.interactions if each.p_adjusted < ALPHA]
     if not effects.interactions:
         return "Interactions cannot be tested with these trials."
     if not significant:

@@ -1,5 +1,6 @@
 """Ranking of the configurations, with intervals and tests."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,16 +67,19 @@ def leaderboard(study: StudyData) -> Leaderboard:
     """Returns the configurations of a study, ranked by its objective."""
     if not study.compared:
         return Leaderboard((), math.nan, "", is_tested=False)
-    groups = np.array(study.groups)
+    members = [np.equal(study.groups, group) for group in range(max(study.groups) + 1)]
     optimism, marks = math.nan, None
     if study.compares_errors and "val" in study.measured:
         contenders = Contenders(study.measured["val"].errors, study.groups)
         ends, marks = contenders.intervals(), contenders.could_be_best()
         optimism, method = contenders.optimism(), _method(study, contenders)
     else:
-        means, errors = _recorded_intervals(study, groups)
-        half = Z_95 * errors
-        ends = np.column_stack([means - half, means + half])
+        metric = study.terms.objective.metric
+        values, recorded = study.values(metric), study.recorded_errors(metric)
+        means = np.array([values[each].mean() for each in members])
+        # Replicates share their faces, so their mean is no more certain than one of them.
+        errors = np.array([recorded[each].mean() for each in members])
+        ends = np.column_stack([means - Z_95 * errors, means + Z_95 * errors])
         if study.compares_errors:
             marks = _unpaired_test(means, errors)
             method = (
@@ -88,8 +92,8 @@ def leaderboard(study: StudyData) -> Leaderboard:
                 "configurations cannot be compared face by face."
             )
     rows = []
-    for group in range(groups.max() + 1):
-        trials = [study.compared[index] for index in np.flatnonzero(groups == group)]
+    for group, each in enumerate(members):
+        trials = list(itertools.compress(study.compared, each))
         mark = None if marks is None else bool(marks[group])
         rows.append(_leader(study, trials, ends[group].tolist(), mark))
     rows.sort(key=lambda row: study.terms.objective.cost(row.value))
@@ -155,16 +159,6 @@ def _method(study: StudyData, contenders: Contenders) -> str:
         f"Intervals: 95 %, bootstrap over {faces}; {test}. Without replicates the variance between "
         "seeds is unknown: the test compares these trained models, not their configurations."
     )
-
-
-def _recorded_intervals(study: StudyData, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the mean objective of each configuration, and its standard error over faces."""
-    metric = study.terms.objective.metric
-    values, recorded = study.values(metric), study.recorded_errors(metric)
-    indicator = np.equal.outer(np.arange(groups.max() + 1), groups)
-    means = np.array([values[members].mean() for members in indicator])
-    # Replicates share their faces, so their mean is no more certain than one of them.
-    return means, np.array([recorded[members].mean() for members in indicator])
 
 
 def _unpaired_test(means: np.ndarray, errors: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Leaderboard section of the report."""
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -66,48 +67,45 @@ def _short_name(row: Leader) -> str:
 def _table(study: StudyData, board: Leaderboard, constants: Mapping[str, float]) -> Table:
     terms, keys = study.terms, labels(study.keys)
     heading, column = f"{terms.title} [95 %]", terms.objective.metric.rpartition("/")[2]
-    rows = [_cells(row, keys, heading) for row in board.leaders]
-    values = [_values(row, keys, column) for row in board.leaders]
-    for name, error in constants.items():
-        rows.append({"trials": name, heading: number(error)})
-        values.append({"trials": name, column: error})
-    for name, row in reference_leaders(study).items():
-        rows.append(_cells(row, keys, heading) | {"trials": name})
-        values.append(_values(row, keys, column) | {"trials": name})
-    cells = pd.DataFrame(rows).fillna("")
+    references = reference_leaders(study)
+    rows = [_values(row, keys, column) for row in board.leaders]
+    rows += [{"trials": name, column: error} for name, error in constants.items()]
+    rows += [_values(row, keys, column) | {"trials": name} for name, row in references.items()]
+    values = pd.DataFrame(rows)
+    cells = values[["trials", *keys.values()]].fillna("")
+    cells["trials"] = [*map(_trials, board.leaders), *constants, *references]
+    cells[heading] = [interval(*row) for row in values[[column, "low", "high"]].to_numpy(float)]
+    marks = {True: "could be", False: "no"}
+    cells["best?"] = [marks.get(mark, "") for mark in values["could_be_best"]]
+    cells["train MAE"] = values["train_mae"].map(number)
+    cells["gap"] = [number(gap, "+") for gap in values["gap"]]
+    epochs = values["best_epoch"]
+    cells["best epoch"] = ["" if math.isnan(epoch) else f"{epoch:.3g}" for epoch in epochs]
+    cells["s/epoch"] = [number(seconds, decimals=1) for seconds in values["seconds_per_epoch"]]
+    verdicts = values["verdict"].fillna("").str.split()
+    cells["verdict"] = [", ".join(dict.fromkeys(each)) for each in verdicts]
     caption = f"MAE and gap in {terms.target.unit}; gap: validation minus training error."
     if board.is_tested:
         caption = f"Bold: not significantly worse than the best. {caption}"
     else:
         cells = cells.drop(columns="best?")
-    if len(rows) > len(board.leaders) + len(constants) and study.reference:
+    if references and study.reference:
         caption += (
             f" {study.reference.name}: other faces and another split, for orientation only. "
             f"{study.reference.caveat}"
         )
     return Table(
         "leaderboard",
-        cells,
+        values,
         caption,
-        pd.DataFrame(values),
+        shown=cells,
         marked=[index for index, row in enumerate(board.leaders) if row.could_be_best],
         muted=range(len(board.leaders), len(rows)),
     )
 
 
-def _cells(row: Leader, keys: Mapping[str, str], heading: str) -> dict[str, str]:
-    numbers = [str(trial.number) if trial.number else trial.name for trial in row.trials]
-    return {
-        "trials": ", ".join(numbers),
-        **{keys[key]: value for key, value in row.configuration.items()},
-        heading: interval(row.value, row.low, row.high),
-        "best?": {True: "could be", False: "no", None: ""}[row.could_be_best],
-        "train MAE": number(row.train_mae),
-        "gap": number(row.gap, "+"),
-        "best epoch": f"{row.best_epoch:.3g}",
-        "s/epoch": number(row.seconds_per_epoch, decimals=1),
-        "verdict": ", ".join(dict.fromkeys(map(str, row.verdicts))),
-    }
+def _trials(row: Leader) -> str:
+    return ", ".join(str(trial.number) if trial.number else trial.name for trial in row.trials)
 
 
 def _values(row: Leader, keys: Mapping[str, str], column: str) -> dict[str, object]:

@@ -71,11 +71,11 @@ def _table(study: StudyData) -> Table:
         cells["reason"] = reasons
     return Table(
         "overfitting",
-        cells,
+        values,
         "Gap: in the best epoch, with its interval over faces. Onset: the best epoch, if training "
         "improved after it. Degradation: last minus best validation MAE. In "
         f"{study.terms.target.unit}.",
-        values,
+        shown=cells,
     )
 
 

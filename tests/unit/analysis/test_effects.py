@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 
-from src.analysis.effects.numbers import Effects, estimate_effects
+from src.analysis.effects.numbers import ALPHA, Effects, estimate_effects
 from src.config.study_schema import ClaimOutcome
 from tests.unit.analysis.made_data import study_data
 from tests.unit.analysis.made_study import grid
@@ -45,7 +45,7 @@ def test_effects_agree_with_statsmodels() -> None:
 
 def test_only_a_real_effect_is_significant_and_has_its_sign() -> None:
     found = estimate_effects(study_data(effect=slow_learning, spread=0.1))
-    standing = {each.key for each in found.effects if each.is_significant}
+    standing = {each.key for each in found.effects if each.p_adjusted < ALPHA}
     assert standing == {"optimizer.learning_rate"}
     assert on_mae(found)["optimizer.learning_rate", "0.0001"] == pytest.approx(-3, abs=0.5)
 
@@ -54,8 +54,10 @@ def test_a_null_sweep_flags_no_effect_in_95_percent_of_studies() -> None:
     studies = [
         estimate_effects(study_data(num_seeds=1, num_faces=60, seed=seed)) for seed in range(300)
     ]
-    effects = np.mean([any(each.is_significant for each in found.effects) for found in studies])
-    pairs = np.mean([any(each.is_significant for each in found.interactions) for found in studies])
+    effects = np.mean([any(each.p_adjusted < ALPHA for each in found.effects) for found in studies])
+    pairs = np.mean(
+        [any(each.p_adjusted < ALPHA for each in found.interactions) for found in studies]
+    )
     assert effects <= 0.05 + 0.025  # two standard errors of 300 simulations
     assert pairs <= 0.05 + 0.025
 
@@ -68,7 +70,7 @@ def test_interaction_is_found_and_sized() -> None:
     found = estimate_effects(study_data(effect=only_together, spread=0.05))
     strongest = found.interactions[0]
     assert strongest.keys == ("data.batch_size", "model.dropout_rate")
-    assert strongest.is_significant
+    assert strongest.p_adjusted < ALPHA
     assert strongest.largest == pytest.approx(1.0, abs=0.2)  # a quarter of 4, in each cell
 
 
@@ -106,7 +108,7 @@ def test_keys_of_one_group_in_a_continuous_space_are_separated() -> None:
     )  # fmt: skip
     found = estimate_effects(study)
     assert study.keys == ("optimizer.learning_rate", decay)
-    assert {each.key for each in found.effects if each.is_significant} == {decay}
+    assert {each.key for each in found.effects if each.p_adjusted < ALPHA} == {decay}
     (effect,) = [e for e in found.effects if e.key == decay and e.outcome is ClaimOutcome.val_mae]
     assert effect.value == pytest.approx(3.0, abs=0.4)  # two decades
 
