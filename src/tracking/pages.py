@@ -34,3 +34,9 @@ def log_page(
     info = client.get_run(run_id).info
     root = local_folder(info.artifact_uri)
     return None if root is None else root / file, run_link(info.experiment_id, run_id, file)
+
+
+@patient
+def run_address(run_id: str) -> str:
+    """Returns the link to a run on MLflow's page."""
+    return run_link(MlflowClient().get_run(run_id).info.experiment_id, run_id)
