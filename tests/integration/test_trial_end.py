@@ -7,7 +7,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from src.core.errors import UsageError
-from src.stacked import finish, train_stacked
+from src.stacked import group, train_stacked
 from tests.integration.stored import artifacts, curve, fetch, read_artifact, same_numbers
 from tests.integration.tiny_weights import save_tiny_weights
 
@@ -154,7 +154,7 @@ def test_figures_are_drawn_for_all_the_best_or_no_trial(run) -> None:
 def test_large_group_draws_its_best_trial_only(
     small_config: Callable, in_tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(finish, "_FEW", 1)
+    monkeypatch.setattr(group, "_FEW", 1)
     save_tiny_weights()
     rates = [small_config(*FROZEN, f"optimizer.learning_rate={rate}") for rate in (1e-3, 1e-1)]
     results = train_stacked(rates)
