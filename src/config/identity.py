@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -79,7 +80,7 @@ def unflatten(values: Mapping[str, Any]) -> Config:
     tree = mergeable(Config)
     tree.optimizer = mergeable(_optimizer_schema(name))
     for key, value in completed.items():
-        OmegaConf.update(tree, key, value)
+        OmegaConf.update(tree, key, _escaped(value))
     config: Any = OmegaConf.to_object(tree)
     return config
 
@@ -280,3 +281,16 @@ def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield from _leaves(value, prefix=f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def _escaped(value: Any) -> Any:
+    """Returns a JSON value in which OmegaConf reads `${` as text, not as an interpolation."""
+    match value:
+        case str():
+            return re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
+        case list():
+            return [_escaped(each) for each in value]
+        case dict():
+            return {key: _escaped(each) for key, each in value.items()}
+        case _:
+            return value

@@ -2,6 +2,8 @@ import dataclasses
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from src.config import (
     affects_numbers,
@@ -36,6 +38,15 @@ def test_a_record_gives_its_configuration_back(compose_config, overrides) -> Non
     record = json.loads(json.dumps(flatten(config)))
     assert unflatten(record) == config
     assert flatten(unflatten(record)) == flatten(config)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.text(alphabet="$\\{}:.,a '", max_size=8))
+def test_texts_of_a_record_are_no_interpolations(compose_config, text: str) -> None:
+    record = flatten(compose_config("study=seed"))
+    claim = {**record["study.claims"][0], "says": text}
+    config = unflatten({**record, "data.cache_dir": text, "study.claims": [claim]})
+    assert config.data.cache_dir == config.study.claims[0].says == text
 
 
 def test_a_key_that_a_record_lacks_has_its_neutral_value(compose_config) -> None:
