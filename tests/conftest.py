@@ -1,6 +1,8 @@
 """Fixtures that all tests share."""
 
+import functools
 import gc
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +39,24 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables without a row, whose creation takes seconds."""
+    from src.tracking import store
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("database"))
+        store._create_database()
+        return Path("mlflow.db").resolve()
+
+
+@pytest.fixture
+def copied_database(new_database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New stores begin with a copy of the tables; `test_store.py` tests their creation."""
+    copy = functools.partial(shutil.copy, new_database, "mlflow.db")
+    monkeypatch.setattr("src.tracking.store._create_database", copy)
 
 
 def pytest_collection_finish() -> None:

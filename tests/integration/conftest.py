@@ -16,6 +16,12 @@ from src.training.checkpoint import Checkpoint
 
 
 @pytest.fixture
+def in_tmp_path(in_tmp_path: Path, copied_database: None) -> Path:
+    """An empty working directory, in which a new store is ready at once."""
+    return in_tmp_path
+
+
+@pytest.fixture
 def small_config(compose_config: Callable[..., Config], in_tmp_path: Path) -> Callable[..., Config]:
     """A small trial on drawn faces; the working directory is the test's own."""
     base = ["data.num_images=60", "data.image_size=32", "data.batch_size=8", "fit.epochs=4",

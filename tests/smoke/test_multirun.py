@@ -1,4 +1,4 @@
-"""Several trials by one command, with the real ResNet50, as `make sweep` starts them."""
+"""Several trials by one command, as `make sweep` starts them."""
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 
 def test_trials_of_the_seed_study_are_children_of_one_parent(start, tmp_path) -> None:
     small = [argument for argument in SMALL if "trial" not in argument]
-    command = ("-m", "+trial=1,3", *small, "fit.epochs=1", "study=seed")
+    command = ("-m", "+trial=1,3", *small, "fit.epochs=1", "study=seed", "model.backbone=tiny")
     process = start(*command, "model.dropout_rate=2,0.1")
     _, err = process.communicate(timeout=300)
     assert process.returncode == 1

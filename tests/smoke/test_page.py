@@ -49,7 +49,7 @@ def server(tmp_path: Path, start, environment) -> Iterator[str]:
     diverging = ["optimizer=sgd", "optimizer.clipnorm=null", "optimizer.learning_rate=1e30",
                  "model.output_activation=linear"]  # fmt: skip
     for overrides, expected in ((["fit.epochs=2"], 0), (diverging, 3)):
-        process = start(*SMALL, *overrides)
+        process = start(*SMALL, "model.backbone=tiny", *overrides)
         _, err = process.communicate(timeout=300)
         assert process.returncode == expected, err
     with bare_page(tmp_path, environment) as address:

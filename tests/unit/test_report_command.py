@@ -18,7 +18,7 @@ from src.tracking.bulk_reading import read_curves
 from src.tracking.study import open_study
 from tests.unit.analysis.made_study import EXPERIMENT, add_trial, grid, make_study
 
-pytestmark = pytest.mark.usefixtures("in_tmp_path")
+pytestmark = pytest.mark.usefixtures("in_tmp_path", "copied_database")
 
 
 def report(name: str, *arguments: str) -> tuple[str, str]:

@@ -25,12 +25,14 @@ def encode(pixels: np.ndarray, form: str = "PNG", **options: object) -> bytes:
 def data_of(compose_config: Callable[..., Config]) -> Callable[..., DataConfig]:
     """Returns the data group for a decoder, an edge of the result, and a limit of pixels."""
 
+    base = compose_config().data
+
     def data(
         decoder: Decoder = Decoder.pillow, size: int = 32, max_pixels: int = 50_000_000,
         cache_dir: Path = Path(".cache"),
     ) -> DataConfig:  # fmt: skip
         return dataclasses.replace(
-            compose_config().data, decoder=decoder, image_size=size, max_pixels=max_pixels,
+            base, decoder=decoder, image_size=size, max_pixels=max_pixels,
             cache_dir=str(cache_dir),
         )  # fmt: skip
 
