@@ -57,7 +57,7 @@ def section(name: str) -> str:
         return "\n".join([*lines, *markdown(frame)])
     lines += ["| what | ours | against | theirs | ratio | to reach | bound by |",
               "|---|---|---|---|---|---|---|"]  # fmt: skip
-    for row in frame.itertuples():
+    for row in frame.fillna({"limit": "–"}).itertuples():
         verdict = "" if row.is_reached else " **missed**"
         lines.append(
             f"| {row.what} | {row.ours:.4g} {row.unit} | {row.peer} | {row.theirs:.4g} | "

@@ -106,8 +106,8 @@ def heads_rows() -> list[Row]:
         "`make sweep` has them, the whole command",
         f"one at a time on the same cache, in a warm process ({SOME - FEW} trials, {each:.2f} s "
         "each, scaled to 256)",
-        ours, few + each * (256 - FEW), "s", 30,
-        "start of a process with TensorFlow; a run, two figures and six tables for each trial",
+        ours, few + each * (256 - FEW), "s", 15,
+        "start of a process with TensorFlow; a run and six tables for each trial",
         f"{COMMAND} heads",
     )]  # fmt: skip
 
